@@ -1,0 +1,1 @@
+"""A small autograd engine in plain Python."""
