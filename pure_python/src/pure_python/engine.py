@@ -1040,9 +1040,7 @@ class Joint:
     def backward(self, block: Block) -> None:
         arguments, constants = block._context
         xs = data_of(arguments)
-        give_from_last(
-            arguments, self.contributions(xs, block._data, block.gradients, *constants)
-        )
+        give_from_last(arguments, self.contributions(xs, block._data, block.gradients, *constants))
 
 
 def total(xs: Iterable[float]) -> float:

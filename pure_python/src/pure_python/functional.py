@@ -21,7 +21,6 @@ from pure_python.engine import (
     as_float,
     describe,
     dot_product,
-    is_number,
     is_sequence,
     largest,
     sigmoid,
@@ -127,9 +126,7 @@ def softmax_of(xs: list[float]) -> list[float]:
     return [e / s for e in exps]
 
 
-def softmax_contributions(
-    xs: list[float], ys: list[float], above: Sequence[float]
-) -> list[float]:
+def softmax_contributions(xs: list[float], ys: list[float], above: Sequence[float]) -> list[float]:
     s = total([g * y for g, y in zip(above, ys, strict=True)])
     return [y * (g - s) for g, y in zip(above, ys, strict=True)]
 
@@ -217,12 +214,8 @@ def attention_contributions(
 ) -> list[float]:
     q, keys, values, weights = attention_parts(xs, d, n)
     root = math.sqrt(d)
-    to_weights = [
-        total([g * x for g, x in zip(above, value, strict=True)]) for value in values
-    ]
-    to_scores = [
-        g / root for g in softmax_contributions([], weights, to_weights)
-    ]
+    to_weights = [total([g * x for g, x in zip(above, value, strict=True)]) for value in values]
+    to_scores = [g / root for g in softmax_contributions([], weights, to_weights)]
     to_query = [
         total([g * key[i] for g, key in zip(to_scores, keys, strict=True)]) for i in range(d)
     ]
@@ -362,9 +355,7 @@ def cross_entropy_of(xs: list[float], classes: list[int], width: int) -> float:
     return total(terms) / len(classes)
 
 
-def cross_entropy_slopes(
-    xs: list[float], y: float, classes: list[int], width: int
-) -> list[float]:
+def cross_entropy_slopes(xs: list[float], y: float, classes: list[int], width: int) -> list[float]:
     n = len(classes)
     slopes = []
     for i, c in enumerate(classes):

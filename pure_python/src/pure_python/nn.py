@@ -1,0 +1,307 @@
+"""Neurons, layers and multilayer perceptrons, built from the engine's Values."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pure_python.engine import (
+    GELU,
+    LEAKY_RELU,
+    RELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
+    Block,
+    Unary,
+    Value,
+    Vector,
+    arguments_of,
+    data_of,
+    is_sequence,
+    record_block,
+    values_among,
+    vector,
+)
+from pure_python.state import Module, chosen, sizes_of, whole
+
+__all__ = ["MLP", "Layer", "Net", "Neuron"]
+
+ACTIVATIONS: dict[str, Unary | None] = {
+    "relu": RELU,
+    "tanh": TANH,
+    "sigmoid": SIGMOID,
+    "linear": None,
+    "leaky_relu": LEAKY_RELU,
+    "gelu": GELU,
+    "silu": SILU,
+    "softplus": SOFTPLUS,
+}
+
+INITS = {
+    "uniform": lambda n_in, n_out: 1.0,
+    "xavier": lambda n_in, n_out: math.sqrt(6.0 / (n_in + n_out)),  # Glorot and Bengio 2010
+    "he": lambda n_in, n_out: math.sqrt(6.0 / n_in),  # He and others 2015
+}
+
+# The operation -------------------------------------------------------------------------------
+
+
+class Perceptrons:
+    """y_j = activation(b_j + w_j·x) for every neuron of a layer, as one block.
+
+    The bits are those of the single multiplies and adds: each sum runs from left to right, and
+    backward goes from the last neuron to the first, in each from the last weight to the first.
+    """
+
+    __slots__ = ("activation", "name")
+
+    def __init__(self, activation: Unary | None) -> None:
+        self.activation = activation
+        self.name = f"{activation.name}(dot)" if activation else "dot"
+
+    def __call__(self, neurons: Sequence[Neuron], inputs: list[Any]) -> list[Value]:
+        sums = self.sums(neurons, inputs)
+        outputs = self.activated(sums)
+        return record_block(outputs, self, values_among(inputs), [neurons, inputs, sums])
+
+    def sums(self, neurons: Sequence[Neuron], inputs: list[Any]) -> list[float]:
+        xs = data_of(inputs)
+        sums = []
+        for neuron in neurons:
+            z = neuron.bias._data
+            for w, x in zip(neuron.weight, xs, strict=True):
+                z += w._data * x
+            sums.append(z)
+        return sums
+
+    def activated(self, sums: list[float]) -> list[float]:
+        return [self.activation.value(z) for z in sums] if self.activation else sums
+
+    def operands(self, block: Block, index: int) -> tuple[Value, ...]:
+        neuron = block._context[0][index]
+        return (*neuron.weight, *block._operands, neuron.bias)
+
+    def recompute(self, block: Block) -> None:
+        neurons, inputs, _ = block._context
+        block._context[2] = self.sums(neurons, inputs)
+        block._data = self.activated(block._context[2])
+
+    def gradient_at_sum(self, block: Block, index: int, above: float) -> float:
+        if self.activation is None:
+            return above
+        return self.activation.slope(block._context[2][index], block._data[index]) * above
+
+    def backward(self, block: Block) -> None:
+        neurons, inputs, _ = block._context
+        xs = data_of(inputs)
+        for j in reversed(range(len(neurons))):
+            above = self.gradient_at_sum(block, j, block.gradients[j])
+            weights = neurons[j].weight
+            for i in reversed(range(len(xs))):
+                w, v = weights[i], inputs[i]
+                w._grad += xs[i] * above
+                if isinstance(v, Value):
+                    v._grad += w._data * above
+            neurons[j].bias._grad += above
+
+    def compose_output(self, block: Block, node: Value) -> tuple[Any, ...]:
+        neurons, inputs, _ = block._context
+        neuron = neurons[node._context]
+        above = self.gradient_at_sum(block, node._context, node._grad)
+        name = self.activation.name if self.activation else ""
+        return neuron.weight, inputs, neuron.bias, name, above
+
+
+PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
+
+# Modules -------------------------------------------------------------------------------------
+
+
+class Neuron(Module):
+    """activation(b + w·x). One weight an input, drawn from Python's random; the bias 0.0.
+
+    seed: draw from random.Random(seed) instead of the random module itself.
+    ValueError for an unknown activation or init, or a size below 1.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        activation: str = "relu",
+        init: str = "uniform",
+        seed: int | None = None,
+    ) -> None:
+        generator = random if seed is None else random.Random(seed)
+        self._build(n_in, 1, activation, init, generator)
+
+    def _build(self, n_in: int, n_out: int, activation: str, init: str, generator: Any) -> None:
+        self.n_in = whole("n_in", n_in)
+        self.activation = chosen("activation", activation, ACTIVATIONS)
+        scale = INITS[chosen("init", init, INITS)](n_in, n_out)
+        self.weight = tuple([Value(scale * generator.uniform(-1, 1)) for _ in range(n_in)])
+        self.bias = Value(0.0)
+
+    def __call__(self, x: Any) -> Any:
+        """The output for one sample of n_in numbers or Values; for a batch, a Vector of them."""
+        return per_sample(self, x)
+
+    def _outputs(self, inputs: list[Any]) -> list[Value]:
+        return PERCEPTRONS[self.activation]((self,), inputs)
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """(name, Value) of each weight, then of the bias."""
+        for column, w in enumerate(self.weight):
+            yield f"weight.{column}", w
+        yield "bias", self.bias
+
+    def _tensors(self) -> dict[str, Any]:
+        return {"weight": vector([vector(self.weight)]), "bias": vector([self.bias])}
+
+    def _short(self) -> str:
+        return f"Neuron({self.n_in})"
+
+    def __repr__(self) -> str:
+        return f"Neuron({self.n_in}, activation={self.activation!r})"
+
+
+class Layer(Module):
+    """n_out neurons over the same n_in inputs. The arguments are those of Neuron."""
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        activation: str = "relu",
+        init: str = "uniform",
+        seed: int | None = None,
+    ) -> None:
+        generator = random if seed is None else random.Random(seed)
+        self._build(n_in, n_out, activation, init, generator)
+
+    def _build(self, n_in: int, n_out: int, activation: str, init: str, generator: Any) -> None:
+        self.n_in = whole("n_in", n_in)
+        self.n_out = whole("n_out", n_out)
+        self.activation = chosen("activation", activation, ACTIVATIONS)
+        self.neurons = tuple([Neuron.__new__(Neuron) for _ in range(n_out)])
+        for neuron in self.neurons:
+            neuron._build(n_in, n_out, activation, init, generator)
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
+        return per_sample(self, x)
+
+    def _outputs(self, inputs: list[Any]) -> list[Value]:
+        return PERCEPTRONS[self.activation](self.neurons, inputs)
+
+    @property
+    def weight(self) -> Vector:
+        """The weights, n_out × n_in: weight[row][column]."""
+        return vector([vector(neuron.weight) for neuron in self.neurons])
+
+    @property
+    def bias(self) -> Vector:
+        """The n_out biases."""
+        return vector([neuron.bias for neuron in self.neurons])
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """(name, Value), neuron by neuron, a neuron's weights before its bias."""
+        for row, neuron in enumerate(self.neurons):
+            for column, w in enumerate(neuron.weight):
+                yield f"weight.{row}.{column}", w
+            yield f"bias.{row}", neuron.bias
+
+    def _tensors(self) -> dict[str, Any]:
+        return {"weight": self.weight, "bias": self.bias}
+
+    def _short(self) -> str:
+        return f"Layer({self.n_in}, {self.n_out})"
+
+    def __repr__(self) -> str:
+        return f"Layer({self.n_in}, {self.n_out}, activation={self.activation!r})"
+
+
+class MLP(Module):
+    """A multilayer perceptron: layers of n1, ..., nk neurons over n_in inputs.
+
+    MLP(n_in, [n1, ..., nk]) or MLP([n_in, n1, ..., nk]). output_activation is that of the last
+    layer. The other arguments are those of Neuron.
+    """
+
+    def __init__(
+        self,
+        n_in: int | Sequence[int],
+        n_outs: Sequence[int] | None = None,
+        activation: str = "relu",
+        output_activation: str = "linear",
+        init: str = "uniform",
+        seed: int | None = None,
+    ) -> None:
+        sizes = sizes_of(n_in, n_outs)
+        generator = random if seed is None else random.Random(seed)
+        self.n_in, self.n_out = sizes[0], sizes[-1]
+        self.activation = chosen("activation", activation, ACTIVATIONS)
+        self.output_activation = chosen("output_activation", output_activation, ACTIVATIONS)
+        self.layers = tuple([Layer.__new__(Layer) for _ in sizes[1:]])
+        for i, layer in enumerate(self.layers):
+            last = i == len(self.layers) - 1
+            name = output_activation if last else activation
+            layer._build(sizes[i], sizes[i + 1], name, init, generator)
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
+        return per_sample(self, x)
+
+    def _outputs(self, inputs: list[Any]) -> list[Any]:
+        for layer in self.layers:
+            inputs = layer._outputs(inputs)
+        return inputs
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """(name, Value), layer by layer."""
+        for i, layer in enumerate(self.layers):
+            for name, p in layer.named_parameters():
+                yield f"layers.{i}.{name}", p
+
+    def _tensors(self) -> dict[str, Any]:
+        return {
+            f"layers.{i}.{name}": tensor
+            for i, layer in enumerate(self.layers)
+            for name, tensor in layer._tensors().items()
+        }
+
+    def _short(self) -> str:
+        return f"MLP({self.n_in}, {[layer.n_out for layer in self.layers]})"
+
+    def __repr__(self) -> str:
+        return (
+            f"MLP({self.n_in}, {[layer.n_out for layer in self.layers]}, "
+            f"activation={self.activation!r}, output_activation={self.output_activation!r})"
+        )
+
+
+Net = MLP
+
+
+def per_sample(module: Any, x: Any) -> Any:
+    """Call the module on one sample, or on each sample of a batch in turn."""
+    x = x.tolist() if hasattr(x, "tolist") else x
+    if not is_sequence(x):
+        raise TypeError(f"{module._short()} expects a sequence of {module.n_in} inputs, got {x!r}")
+    x = x if isinstance(x, Vector) else list(x)
+    if len(x) and is_sequence(x[0]):
+        return vector([one_sample(module, row, f" in row {i}") for i, row in enumerate(x)])
+    return one_sample(module, x)
+
+
+def one_sample(module: Any, x: Any, where: str = "") -> Any:
+    inputs = arguments_of(x, module._short())
+    if len(inputs) != module.n_in:
+        raise ValueError(
+            f"{module._short()} expects {module.n_in} inputs, got {len(inputs)}{where}"
+        )
+    outputs = module._outputs(inputs)
+    return outputs[0] if len(outputs) == 1 else vector(outputs)

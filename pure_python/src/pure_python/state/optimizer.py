@@ -1,0 +1,95 @@
+"""OptimizerState: the parameters, step count and moments of an optimiser. It moves nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from pure_python.state.module import scalars_of
+
+
+class OptimizerState:
+    """The base of SGD, Adam and AdamW.
+
+    A subclass names its hyperparameters and moments. A moment is one float for each scalar among
+    the parameters, here a list; a backend with arrays overrides `_zeros`, `_flat` and `_from_flat`.
+    """
+
+    hyperparameters: ClassVar[tuple[str, ...]] = ()
+    moments: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: Iterable[Any], value_type: type) -> None:
+        if isinstance(params, value_type) and not getattr(params, "ndim", 0):
+            raise TypeError(f"params must be a sequence of Values, got the single {params!r}")
+        self.params = list(params)
+        if not self.params:
+            raise ValueError("an optimiser needs at least one parameter, got none")
+        for p in self.params:
+            if not isinstance(p, value_type):
+                raise TypeError(f"a parameter must be a Value, got {p!r} ({type(p).__name__})")
+            if p.op:
+                raise ValueError(f"a parameter must be a leaf, got {p!r}, made by {p.op!r}")
+        if len({id(p) for p in self.params}) < len(self.params):
+            raise ValueError("the same parameter was given twice")
+        self.steps = 0
+        for name in self.moments:
+            setattr(self, name, self._zeros())
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to zero."""
+        for p in self.params:
+            p.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The kind, hyperparameters, step count and moments, as plain numbers and lists."""
+        state: dict[str, Any] = {"kind": type(self).__name__}
+        state |= {name: getattr(self, name) for name in self.hyperparameters}
+        state["step"] = self.steps
+        state |= {name: self._flat(getattr(self, name)) for name in self.moments}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state_dict. ValueError if it does not fit; then nothing is changed."""
+        expected = set(self.state_dict())
+        if set(state) != expected or state["kind"] != type(self).__name__:
+            raise ValueError(
+                f"the state of {type(self).__name__} has the entries {', '.join(sorted(expected))},"
+                f" got {', '.join(sorted(map(str, state)))}"
+            )
+        count = len(self._flat(self._zeros()))
+        moments = {name: list(scalars_of(list(state[name]))) for name in self.moments}
+        for name, moment in moments.items():
+            if len(moment) != count or not all(isinstance(x, int | float) for x in moment):
+                raise ValueError(f"{name} must be {count} numbers, got {len(moment)} entries")
+        if not isinstance(state["step"], int) or state["step"] < 0:
+            raise ValueError(f"step must be an int of 0 or more, got {state['step']!r}")
+        for name in self.hyperparameters:
+            setattr(self, name, state[name])
+        self.steps = state["step"]
+        for name, moment in moments.items():
+            setattr(self, name, self._from_flat([float(x) for x in moment]))
+
+    # Moments as this backend stores them -----------------------------------------------------
+
+    def _zeros(self) -> Any:
+        return [0.0] * len(self.params)
+
+    def _flat(self, moment: Any) -> list[float]:
+        return list(moment)
+
+    def _from_flat(self, numbers: list[float]) -> Any:
+        return numbers
+
+    # Checks ----------------------------------------------------------------------------------
+
+    def _at_least_zero(self, name: str, number: Any) -> float:
+        if not isinstance(number, str) and 0.0 <= float(number) < math.inf:
+            return float(number)
+        raise ValueError(f"{name} must be a finite number of 0 or more, got {number!r}")
+
+    def _fractions(self, name: str, numbers: Any) -> tuple[float, float]:
+        first, second = (self._at_least_zero(name, number) for number in numbers)
+        if first >= 1.0 or second >= 1.0:
+            raise ValueError(f"{name} must be two numbers from 0 to below 1, got {numbers!r}")
+        return first, second
