@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from itertools import count
 from numbers import Complex, Real
 from operator import attrgetter
-from typing import Any, NoReturn, SupportsFloat
+from typing import Any, NoReturn, SupportsFloat, cast
 
 __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
@@ -134,14 +134,14 @@ class Binary:
         if isinstance(b, Value):
             return record(self.compute(a._data, b._data), self, (a, b))
         if not is_number(b):
-            return NotImplemented
+            return cast("Value", NotImplemented)
         number = as_float(b)
         return record(self.compute(a._data, number), self.right, (a,), number)
 
     def reflected(self, b: Value, a: Any) -> Value:
         """The same where Python found the number on the left."""
         if not is_number(a):
-            return NotImplemented
+            return cast("Value", NotImplemented)
         number = as_float(a)
         return record(self.compute(number, b._data), self.left, (b,), number)
 
@@ -475,17 +475,28 @@ class Value:
 
     # What a user sees ------------------------------------------------------------------------
 
-    data = property(attrgetter("_data"), doc="The number itself, a float.")
-    grad = property(attrgetter("_grad"), doc="The gradient, a float: d root / d self.")
-    label = property(attrgetter("_label"), doc="A name to show in drawings.")
+    @property
+    def data(self) -> float:
+        """The number itself."""
+        return self._data
 
     @data.setter
     def data(self, number: SupportsFloat) -> None:
         self._data = as_float(number)
 
+    @property
+    def grad(self) -> float:
+        """The gradient: the derivative of what backward was called on with respect to this."""
+        return self._grad
+
     @grad.setter
     def grad(self, number: SupportsFloat) -> None:
         self._grad = as_float(number)
+
+    @property
+    def label(self) -> str:
+        """A name to show in drawings. TypeError if set to anything but a str."""
+        return self._label
 
     @label.setter
     def label(self, text: str) -> None:
@@ -1212,12 +1223,12 @@ class Vector:
             ]
         )
 
-    def _with(self, other: Any, operation: Callable[[Any, Any], Any]) -> Any:
+    def _with(self, other: Any, operation: Callable[[Any, Any], Any]) -> Vector:
         """The operation on every scalar and its partner in other."""
         if isinstance(other, Value) or is_number(other):
             return self._each(operation, other)
         if isinstance(other, str | bytes) or not isinstance(other, Iterable):
-            return NotImplemented
+            return cast("Vector", NotImplemented)
         partners = list(other)
         # A flat sequence beside a Vector of Vectors goes with every row, as NumPy has it.
         if self._is_nested() and not any(map(is_sequence, partners)):
@@ -1433,7 +1444,7 @@ class Vector:
 
 def vector(values: Iterable[Any]) -> Vector:
     """A Vector of what is known to be Values, or Vectors of one length, without another check."""
-    result = new(Vector)
+    result: Vector = new(Vector)
     result._values = tuple(values)
     return result
 
@@ -1457,12 +1468,11 @@ def row_length(v: Any) -> str:
     return str(len(v)) if isinstance(v, Vector) else "a single Value"
 
 
-def checked(result: Any, other: object) -> Vector:
+def checked(result: Vector, other: object) -> Vector:
     """The result, or the TypeError that an operator would have raised for NotImplemented."""
     if result is NotImplemented:
         raise TypeError(f"a Vector cannot be combined with {describe(other)}")
-    combined: Vector = result
-    return combined
+    return result
 
 
 def scalars_of(values: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import index as as_index
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, cast
 
 from pure_python.engine import (
     MEAN,
@@ -86,12 +86,12 @@ def logsumexp(values: Any) -> Any:
 
 def softmax(values: Any) -> Vector:
     """exp(x) / Σ exp(x), a Vector that sums to one. Of a batch, row by row."""
-    return by_row(SOFTMAX, values, "softmax")
+    return cast(Vector, by_row(SOFTMAX, values, "softmax"))
 
 
 def log_softmax(values: Any) -> Vector:
     """The logarithm of softmax, stable. Of a batch, row by row."""
-    return by_row(LOG_SOFTMAX, values, "log_softmax")
+    return cast(Vector, by_row(LOG_SOFTMAX, values, "log_softmax"))
 
 
 def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Vector:
@@ -102,7 +102,7 @@ def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Vector:
     number = EPSILON if eps is None else as_float(eps)
     if not number >= 0.0:
         raise ValueError(f"rms_norm needs an eps of 0 or more, got {number!r}")
-    return by_row(RMS_NORM, values, "rms_norm", number)
+    return cast(Vector, by_row(RMS_NORM, values, "rms_norm", number))
 
 
 def by_row(operation: Any, values: Any, what: str, *constants: Any) -> Any:

@@ -104,7 +104,7 @@ def in_shape(numbers: list[float], shape: list[int]) -> Any:
     return nested if shape else numbers[0]
 
 
-def little_endian(numbers: array[float]) -> array[float]:
+def little_endian(numbers: Any) -> Any:
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers

@@ -19,10 +19,10 @@ class OptimizerState:
     hyperparameters: ClassVar[tuple[str, ...]] = ()
     moments: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, params: Iterable[Any], value_type: type) -> None:
+    def __init__(self, params: Iterable[Any], value_type: type[Any]) -> None:
         if isinstance(params, value_type) and not getattr(params, "ndim", 0):
             raise TypeError(f"params must be a sequence of Values, got the single {params!r}")
-        self.params = list(params)
+        self.params: list[Any] = list(params)
         if not self.params:
             raise ValueError("an optimiser needs at least one parameter, got none")
         for p in self.params:

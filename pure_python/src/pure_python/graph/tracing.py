@@ -1,0 +1,181 @@
+"""The nodes and edges of a graph, in topological order, with fused nodes taken apart."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+# Engines differ and none is imported, so a node is whatever has the attributes of a Value.
+Node = Any
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Scalar:
+    """One number inside a fused node: a product, a partial sum or the activation of a `dot`.
+
+    It reads like a Value and cannot be changed; `value` is the Value that it belongs to.
+    """
+
+    data: float
+    grad: float
+    label: str
+    op: str
+    operands: tuple[Node, ...]
+    value: Node
+
+    @property
+    def _op(self) -> str:
+        return self.op
+
+    @property
+    def _prev(self) -> tuple[Node, ...]:
+        return self.operands
+
+    def __repr__(self) -> str:
+        return f"Scalar({self.data!r}, grad={self.grad!r}, op={self.op!r})"
+
+
+def trace(
+    root: Node | Sequence[Node], fused: bool = False, max_nodes: int | None = None
+) -> tuple[list[Node], list[tuple[Node, Node]]]:
+    """The nodes and edges of everything that `root` was computed from.
+
+    Nodes come in topological order: depth first, operands from left to right, each once. Edges are
+    pairs (operand, node), one for every use: `a + a` has two. A fused node is shown as its single
+    multiplies and adds (`Scalar`), or as it is with `fused=True`.
+
+    root: a Value, a Vector, or a sequence of them (else TypeError).
+    max_nodes: more nodes than these are a ValueError, raised without walking any further.
+    """
+    graph = walk(root, fused, max_nodes)
+    return graph.nodes, graph.edges
+
+
+class Graph(NamedTuple):
+    nodes: list[Node]
+    edges: list[tuple[Node, Node]]
+    roots: list[Node]
+    parameters: set[Node]  # the leaves that serve as weights and biases
+
+
+def walk(root: Node | Sequence[Node], fused: bool, max_nodes: int | None) -> Graph:
+    """`trace`, and besides it what a drawing tells apart."""
+    nodes: list[Node] = []
+    edges: list[tuple[Node, Node]] = []
+    roots: list[Node] = []
+    parameters: set[Node] = set()
+    shown: dict[Node, Node] = {}  # a fused Value is shown by the last Scalar of its inside
+    path: list[tuple[Node, Iterator[Node]]] = []  # in place of recursion: graphs may be deep
+
+    def enter(node: Node) -> None:
+        face = node
+        composition = getattr(node, "_composition", _no_composition)()
+        if composition is not None:
+            weights, _, bias, *_ = composition
+            parameters.update(p for p in (*weights, bias) if _is_node(p) and not p.operands)
+            if not fused:
+                _check_size(2 * len(weights), max_nodes)
+                face = _expand(node, composition)
+        shown[node] = face
+        _check_size(len(shown), max_nodes)
+        path.append((face, _scalars(face.operands, max_nodes)))
+
+    for start in _roots(root, max_nodes):
+        if start not in shown:
+            enter(start)
+        while path:
+            node, rest = path[-1]
+            for operand in rest:
+                if operand not in shown:
+                    enter(operand)
+                    break
+            else:
+                path.pop()
+                nodes.append(node)
+                edges.extend((shown[o], node) for o in _scalars(node.operands, max_nodes))
+        roots.append(shown[start])
+    return Graph(nodes, edges, roots, parameters)
+
+
+def _no_composition() -> None:
+    return None
+
+
+def _is_node(thing: object) -> bool:
+    return hasattr(thing, "operands") and hasattr(thing, "op")
+
+
+def _check_size(count: int, max_nodes: int | None) -> None:
+    if max_nodes is not None and count > max_nodes:
+        raise ValueError(
+            f"the graph has more than {max_nodes} nodes: start from a node further inside, "
+            f"leave fused nodes whole with fused=True, or allow more with max_nodes=..."
+        )
+
+
+def _scalars(values: Iterable[Node], max_nodes: int | None) -> Iterator[Node]:
+    """The scalar nodes of Values, which may hold arrays."""
+    for value in values:
+        elements = getattr(value, "_scalars", None)
+        if elements is None:
+            yield value
+        else:
+            # Asked before the list is made: an array can be far larger than any drawing.
+            _check_size(getattr(value, "size", 0), max_nodes)
+            yield from elements()
+
+
+def _roots(root: Node | Sequence[Node], max_nodes: int | None) -> Iterator[Node]:
+    open_sequences: list[Iterator[Node]] = [iter((root,))]
+    while open_sequences:
+        for value in open_sequences[-1]:
+            if hasattr(value, "_scalars") or _is_node(value):
+                yield from _scalars((value,), max_nodes)
+            elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+                open_sequences.append(iter(value))
+                break
+            else:
+                raise TypeError(
+                    f"expected a Value, a Vector or a sequence of them, "
+                    f"got {value!r} ({type(value).__name__})"
+                )
+        else:
+            open_sequences.pop()
+
+
+def _expand(node: Node, composition: tuple[Any, ...]) -> Node:
+    """The last Scalar of the multiplies, adds and activation that the fused `node` stands for."""
+    weights, inputs, bias, activation, gradient = composition
+    value = getattr(node, "value", node)
+
+    # A weight, an input, a term or the total so far is a node or a plain number.
+    def scalar(data: float, op: str, *operands: Node) -> Scalar:
+        # The gradient of a sum reaches its terms unchanged, so one number serves them all.
+        return Scalar(data, gradient, "", op, operands, value)
+
+    def multiply(weight: Node, x: Node) -> Node:
+        if not _is_node(weight) and not _is_node(x):
+            return weight * x
+        if not _is_node(x):
+            return scalar(weight.data * x, f"* {float(x)!r}", weight)
+        if not _is_node(weight):
+            return scalar(weight * x.data, f"* {float(weight)!r}", x)
+        return scalar(weight.data * x.data, "*", weight, x)
+
+    def add(total: Node, term: Node) -> Node:
+        if not _is_node(total) and not _is_node(term):
+            return total + term
+        if not _is_node(total):
+            # 0 + v is v, as in an expression: the first product begins the sum.
+            return scalar(total + term.data, f"+ {float(total)!r}", term) if total else term
+        if not _is_node(term):
+            return scalar(total.data + term, f"+ {float(term)!r}", total)
+        return scalar(total.data + term.data, "+", total, term)
+
+    total = bias
+    for weight, x in zip(weights, inputs, strict=True):
+        total = add(total, multiply(weight, x))
+    if not _is_node(total):
+        return node  # made of numbers alone
+    if activation:
+        return Scalar(node.data, node.grad, node.label, activation, (total,), value)
+    return replace(total, data=node.data, grad=node.grad, label=node.label)

@@ -1,0 +1,13 @@
+"""The main job: data in, a trained network, figures and a weights file out.
+
+Written once for every backend, and imports no engine: what trains is the module whose name the
+command line is given. The libraries of the extra `training` are imported by the submodules that
+need them, never by `import pure_python`.
+
+    cli, commands          the command line, and what its commands do
+    datasets, csv_files    where samples come from
+    trainer, checkpoint    how a network learns, and how it is kept
+    figures, terminal      what a person sees
+    interruption, limits   what ends a run early: Ctrl-C, memory
+    demo                   the main job with every backend from one seed
+"""

@@ -1,0 +1,104 @@
+"""Whether a network fits the memory, estimated before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import InputError
+
+# A scalar node with its slots, its numbers and its place in a list; measured to be less than this.
+BYTES_PER_NODE = 240
+# An array element: data, gradient and a temporary.
+BYTES_PER_ELEMENT = 24
+# The optimiser's two moments and the copy that is saved.
+BYTES_PER_MOMENTS = 72
+# The share of what is free that a run may plan with; the rest is for the libraries.
+SHARE = 0.9
+
+
+def check_network(sizes: list[int], batch: int, rows: int, arrays: bool) -> None:
+    """InputError if training layers of `sizes` is estimated to need more memory than is free.
+
+    sizes: inputs, hidden units, outputs; batch: samples in one graph; rows: of the whole data set;
+    arrays: whether the engine stores arrays rather than a node a scalar.
+    """
+    weights = sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+    each = BYTES_PER_ELEMENT if arrays else BYTES_PER_NODE
+    # Evaluation takes all held-out rows at once, without a graph: an element each.
+    needed = weights * (each + BYTES_PER_MOMENTS) + sum(sizes[1:]) * (batch * each + rows * 8)
+    _check(needed, f"a network of {_layers(sizes)} units")
+
+
+def check_samples(samples: int, features: int) -> None:
+    """InputError if generating so many samples is estimated to need more memory than is free."""
+    _check(samples * (features + 1) * 8 * 6, f"a data set of {_count(samples)} samples")
+
+
+def _check(needed: int, what: str) -> None:
+    free = free_memory()
+    if free is not None and needed > SHARE * free:
+        raise InputError(
+            f"{what} needs about {_size(needed)} of memory, and {_size(free)} are free"
+        )
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take: of the machine, its container and its own limit.
+
+    None where the system does not say.
+    """
+    bounds = [_machine(), _container("memory.max", "memory.current"), _own_limit()]
+    known = [bound for bound in bounds if bound is not None]
+    return max(0, min(known)) if known else None
+
+
+def _machine() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return None
+    except OSError:
+        pass
+    try:  # elsewhere the whole memory is the best there is
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _container(limit: str, used: str) -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        return int((folder / limit).read_text()) - int((folder / used).read_text())
+    except (OSError, ValueError):  # no container, or its limit is "max"
+        return None
+
+
+def _own_limit() -> int | None:
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit == resource.RLIM_INFINITY:
+            return None
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return limit - pages * resource.getpagesize()
+    except (ImportError, OSError, ValueError):
+        return None
+
+
+def _layers(sizes: list[int]) -> str:
+    shown = [_count(size) for size in sizes]
+    return "-".join(shown if len(shown) <= 8 else [*shown[:4], "…", *shown[-2:]])
+
+
+def _count(n: int) -> str:
+    return str(n) if n < 10**9 else f"{n:.2g}" if n < 10**300 else "over 1e300"
+
+
+def _size(n: int) -> str:
+    for bound, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB")):
+        if n >= bound:
+            return f"{n // bound} {unit}" if n >= 10 * bound else f"{n / bound:.1f} {unit}"
+    return f"{n} bytes"
