@@ -1134,6 +1134,18 @@ DOT = Dot()
 # ---------------------------------------------------------------------------------------------
 
 
+def elementwise(row: Unary) -> Callable[[Vector], Vector]:
+    """The method of Vector that applies a row of the table to every scalar."""
+
+    def method(self: Vector) -> Vector:
+        return self._each(row)
+
+    method.__name__ = row.name
+    method.__qualname__ = f"Vector.{row.name}"
+    method.__doc__ = f"Value.{row.name} of each element."
+    return method
+
+
 class Vector:
     """A sequence of Values, or of Vectors of one length, with elementwise arithmetic.
 
@@ -1308,101 +1320,33 @@ class Vector:
 
     # Functions: each that of Value, elementwise ----------------------------------------------
 
-    def exp(self) -> Vector:
-        """Value.exp of each element."""
-        return self._each(EXP)
-
-    def expm1(self) -> Vector:
-        """Value.expm1 of each element."""
-        return self._each(EXPM1)
-
-    def log(self) -> Vector:
-        """Value.log of each element."""
-        return self._each(LOG)
-
-    def log1p(self) -> Vector:
-        """Value.log1p of each element."""
-        return self._each(LOG1P)
-
-    def sqrt(self) -> Vector:
-        """Value.sqrt of each element."""
-        return self._each(SQRT)
-
-    def sin(self) -> Vector:
-        """Value.sin of each element."""
-        return self._each(SIN)
-
-    def cos(self) -> Vector:
-        """Value.cos of each element."""
-        return self._each(COS)
-
-    def tan(self) -> Vector:
-        """Value.tan of each element."""
-        return self._each(TAN)
-
-    def asin(self) -> Vector:
-        """Value.asin of each element."""
-        return self._each(ASIN)
-
-    def acos(self) -> Vector:
-        """Value.acos of each element."""
-        return self._each(ACOS)
-
-    def atan(self) -> Vector:
-        """Value.atan of each element."""
-        return self._each(ATAN)
-
-    def sinh(self) -> Vector:
-        """Value.sinh of each element."""
-        return self._each(SINH)
-
-    def cosh(self) -> Vector:
-        """Value.cosh of each element."""
-        return self._each(COSH)
-
-    def tanh(self) -> Vector:
-        """Value.tanh of each element."""
-        return self._each(TANH)
-
-    def asinh(self) -> Vector:
-        """Value.asinh of each element."""
-        return self._each(ASINH)
-
-    def acosh(self) -> Vector:
-        """Value.acosh of each element."""
-        return self._each(ACOSH)
-
-    def atanh(self) -> Vector:
-        """Value.atanh of each element."""
-        return self._each(ATANH)
-
-    def erf(self) -> Vector:
-        """Value.erf of each element."""
-        return self._each(ERF)
-
-    def sigmoid(self) -> Vector:
-        """Value.sigmoid of each element."""
-        return self._each(SIGMOID)
-
-    def relu(self) -> Vector:
-        """Value.relu of each element."""
-        return self._each(RELU)
+    exp = elementwise(EXP)
+    expm1 = elementwise(EXPM1)
+    log = elementwise(LOG)
+    log1p = elementwise(LOG1P)
+    sqrt = elementwise(SQRT)
+    sin = elementwise(SIN)
+    cos = elementwise(COS)
+    tan = elementwise(TAN)
+    asin = elementwise(ASIN)
+    acos = elementwise(ACOS)
+    atan = elementwise(ATAN)
+    sinh = elementwise(SINH)
+    cosh = elementwise(COSH)
+    tanh = elementwise(TANH)
+    asinh = elementwise(ASINH)
+    acosh = elementwise(ACOSH)
+    atanh = elementwise(ATANH)
+    erf = elementwise(ERF)
+    sigmoid = elementwise(SIGMOID)
+    relu = elementwise(RELU)
+    softplus = elementwise(SOFTPLUS)
+    gelu = elementwise(GELU)
+    silu = elementwise(SILU)
 
     def leaky_relu(self, negative_slope: SupportsFloat = 0.01) -> Vector:
         """Value.leaky_relu of each element."""
         return self._each(leaky_relu(as_float(negative_slope)))
-
-    def softplus(self) -> Vector:
-        """Value.softplus of each element."""
-        return self._each(SOFTPLUS)
-
-    def gelu(self) -> Vector:
-        """Value.gelu of each element."""
-        return self._each(GELU)
-
-    def silu(self) -> Vector:
-        """Value.silu of each element."""
-        return self._each(SILU)
 
     # Reductions: one operation each, over all scalars ----------------------------------------
 

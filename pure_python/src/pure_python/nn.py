@@ -97,14 +97,16 @@ class Perceptrons:
 
     def backward(self, block: Block) -> None:
         neurons, inputs, _ = block._context
-        xs = data_of(inputs)
+        # Last to first. Where inputs are plain numbers there is nobody to give a gradient to.
+        xs = data_of(inputs)[::-1]
+        receivers = [v if isinstance(v, Value) else Value(v) for v in inputs[::-1]]
         for j in reversed(range(len(neurons))):
             above = self.gradient_at_sum(block, j, block.gradients[j])
-            weights = neurons[j].weight
-            for i in reversed(range(len(xs))):
-                w, v = weights[i], inputs[i]
-                w._grad += xs[i] * above
-                if isinstance(v, Value):
+            weights = neurons[j].weight[::-1]
+            for w, x in zip(weights, xs, strict=True):
+                w._grad += x * above
+            if block._operands:
+                for w, v in zip(weights, receivers, strict=True):
                     v._grad += w._data * above
             neurons[j].bias._grad += above
 
