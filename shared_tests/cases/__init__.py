@@ -1,0 +1,1 @@
+"""What several test files share: the tables of cases, and how numbers are compared."""

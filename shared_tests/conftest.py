@@ -1,0 +1,247 @@
+"""Which backends are tested, and how the outcome is told.
+
+`python -m pytest shared_tests` tests the three backends. `--backend NAME`, which can be repeated, picks
+some of them, or takes any module or `package.module` of your own: a fourth engine, or a `Value` that you
+have just begun to write. The suite then goes from easy to hard and says how far the engine has come.
+"""
+
+import gc
+import importlib
+import os
+import sys
+import traceback
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+OURS = {"pure_python": "pure", "numpy_vectorized": "numpy", "cython_core": "cython"}
+ROOT = Path(__file__).parent
+
+# What a folder of tests needs to run. A folder that is not named here runs for every backend.
+NEEDS = {
+    "parity": set(OURS),
+    "planted": {"pure_python"},
+    "tensors": {"numpy_vectorized"},
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A module that is tested. Its names are attributes: `backend.Value(2.0)`.
+
+    A name that it does not have fails the test in one line, so that the tests of a half-written engine
+    are collected and run all the same.
+    """
+
+    name: str
+    id: str
+    module: ModuleType
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return getattr(self.module, name)
+        except AttributeError:
+            pytest.fail(
+                f"{self.name} has no `{name}` yet: this test needs it "
+                "(shared_tests/interface_stub.py lists every name with its signature)",
+                pytrace=False,
+            )
+
+    def has(self, name: str) -> bool:
+        return hasattr(self.module, name)
+
+    @property
+    def arrays(self) -> bool:
+        """Whether it has the tensor extension: its Vectors are arrays, its parameters are tensors."""
+        return self.has("concatenate")
+
+
+def load_backend(name: str, folder: Path) -> Backend:
+    try:
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not name.startswith(error.name or "?"):
+                raise
+            # A learner's own file lies in the folder that pytest was started in. It goes to the end of
+            # the path, where it cannot hide an installed backend.
+            if str(folder) not in sys.path:
+                sys.path.append(str(folder))
+            importlib.invalidate_caches()
+            module = importlib.import_module(name)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        at = f" ({where.filename}, line {where.lineno})" if where.filename[:1] != "<" else ""
+        raise pytest.UsageError(
+            f"backend {name!r} cannot be imported: {type(error).__name__}: {error}{at}. "
+            "Install it, or pick others with --backend NAME."
+        ) from None
+    if getattr(module, "__file__", None) is None:
+        raise pytest.UsageError(
+            f"backend {name!r} is an empty namespace package: Python found a folder of that name and no "
+            f"module in it. Install it (python -m pip install ./{name}), then run the tests again."
+        )
+    return Backend(name, OURS.get(name, name.rpartition(".")[2]), module)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--backend",
+        action="append",
+        metavar="NAME",
+        help="module to test, may be repeated: pure_python, numpy_vectorized, cython_core (together the "
+        "default), or any module of your own",
+    )
+
+
+BACKENDS = pytest.StashKey[list[Backend]]()
+OUTCOMES = pytest.StashKey[dict[tuple[str, str, str], bool]]()  # (backend, chapter, test): passed
+
+
+def pytest_configure(config):
+    names = list(dict.fromkeys(config.getoption("--backend") or OURS))
+    config.stash[BACKENDS] = [load_backend(name, config.invocation_params.dir) for name in names]
+    config.stash[OUTCOMES] = {}
+
+
+def pytest_report_header(config):
+    lines = []
+    for backend in config.stash[BACKENDS]:
+        engine = sys.modules.get(backend.name + ".engine")
+        files = [backend.module.__file__] + ([engine.__file__] if engine else [])
+        lines.append(f"backend: {backend.name} from {', '.join(files)}")
+    return lines
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out the folders that are about backends which were not asked for."""
+    names = {backend.name for backend in config.stash[BACKENDS]}
+    if collection_path.parent == ROOT and collection_path.is_dir():
+        needs = NEEDS.get(collection_path.name)
+        if needs is not None and not needs <= names:
+            return True
+        if collection_path.name != "conformance" and not names & set(OURS):
+            return True
+    return None
+
+
+def chapter(nodeid: str) -> str | None:
+    """`functional` for conformance/test_06_functional.py: the files are numbered from easy to hard."""
+    path = Path(nodeid.partition("::")[0])
+    if path.parent.name != "conformance":
+        return None
+    return path.stem.split("_", 2)[2].replace("_", " ")
+
+
+def pytest_generate_tests(metafunc):
+    if "backend" in metafunc.fixturenames:
+        backends = metafunc.config.stash[BACKENDS]
+        if chapter(metafunc.definition.nodeid) is None:  # about our own distributions, not about an engine
+            backends = [backend for backend in backends if backend.name in OURS]
+        metafunc.parametrize("backend", backends, ids=[backend.id for backend in backends])
+
+
+def pytest_collection_modifyitems(items):
+    """Drop the cases that mean something else in a backend, such as `Value([1.0])` where it is an array."""
+    items[:] = [item for item in items if applies(**getattr(item, "callspec", no_params).params)]
+
+
+no_params = SimpleNamespace(params={})
+
+
+def applies(case=None, backend=None, **others) -> bool:
+    return backend is None or not hasattr(case, "applies_to") or case.applies_to(backend)
+
+
+@pytest.fixture(scope="session")
+def backends(pytestconfig) -> list[Backend]:
+    """All backends of this run."""
+    return pytestconfig.stash[BACKENDS]
+
+
+def records(backend: Backend | None) -> bool | None:
+    """Whether operations record their operands now, or None where the engine cannot tell."""
+    try:
+        return bool((backend.module.Value(1.0) + backend.module.Value(2.0)).operands)
+    except Exception:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def no_traces_left(request):
+    """Fail a test that leaves the process changed. Python's random state may change."""
+    backend = request.getfixturevalue("backend") if "backend" in request.fixturenames else None
+
+    def state():
+        return {
+            "operations record a graph (a no_grad is still on)": records(backend),
+            "the garbage collector is on": gc.isenabled(),
+            "the recursion limit": sys.getrecursionlimit(),
+            "the working directory": os.getcwd(),
+            "the environment": dict(os.environ, PYTEST_CURRENT_TEST=""),
+        }
+
+    before = state()
+    yield
+    for what, now in state().items():
+        assert now == before[what], f"the test left the process changed: {what}: {before[what]} -> {now}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Say in one line what is not there yet, where Python would show a traceback."""
+    try:
+        return (yield)
+    except AttributeError as error:
+        backend = pyfuncitem.funcargs.get("backend")
+        if backend is None or error.name is None:
+            raise
+        kind = type(error.obj)
+        if kind.__module__.partition(".")[0] != backend.name.partition(".")[0]:
+            raise
+        pytest.fail(f"{backend.name}: {kind.__name__} has no `{error.name}` yet", pytrace=False)
+    except RecursionError:
+        backend = pyfuncitem.funcargs.get("backend")
+        if backend is None:
+            raise
+        pytest.fail(
+            f"{backend.name} walks the graph by recursion, and Python allows about a thousand calls: use a "
+            "loop with a list as its stack (rule 1.11)",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    doc = getattr(getattr(item, "obj", None), "__doc__", None)
+    if report.failed and doc:
+        report.sections.append(("What this test is about", " ".join(doc.split())))
+    backend = item.callspec.params.get("backend") if hasattr(item, "callspec") else None
+    part = chapter(item.nodeid)
+    if backend is not None and part is not None:
+        # A test has up to three reports (setup, call, teardown): it passed if none of them failed.
+        outcomes, key = item.config.stash[OUTCOMES], (backend.name, part, item.nodeid)
+        outcomes[key] = outcomes.get(key, True) and not report.failed
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """How far each engine has come, chapter by chapter, and where to go on."""
+    outcomes = config.stash[OUTCOMES]
+    if outcomes:
+        terminalreporter.section("how far each backend has come")
+    for backend in config.stash[BACKENDS]:
+        rows = [(part, node, ok) for (name, part, node), ok in outcomes.items() if name == backend.name]
+        if not rows:
+            continue
+        total = Counter(part for part, _, _ in rows)
+        passed = Counter(part for part, _, ok in rows if ok)
+        line = ", ".join(f"{part} {passed[part]} of {total[part]}" for part in total)
+        failed = [node.rpartition("::")[2] for _, node, ok in rows if not ok]
+        terminalreporter.write_line(f"{backend.name}: {line}" + (f"; next: {failed[0]}" if failed else ""))
