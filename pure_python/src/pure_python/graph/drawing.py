@@ -17,7 +17,8 @@ FILLS = {
     "root": "#7cc49a",
     "operation": "#ececec",
 }
-DIRECTIONS = ("LR", "TB", "RL", "BT")
+# Where edges leave a box and where they arrive: at its ends, so that they do not cross its text.
+PORTS = {"LR": ("e", "w"), "TB": ("s", "n"), "RL": ("w", "e"), "BT": ("n", "s")}
 
 
 def draw_dot(
@@ -37,8 +38,9 @@ def draw_dot(
     file (which needs the `dot` program).
     More nodes than max_nodes: ValueError. The Python package graphviz is missing: ImportError.
     """
-    if rankdir not in DIRECTIONS:
-        raise ValueError(f"rankdir is one of {', '.join(DIRECTIONS)}, got {rankdir!r}")
+    if rankdir not in PORTS:
+        raise ValueError(f"rankdir is one of {', '.join(PORTS)}, got {rankdir!r}")
+    tail, head = PORTS[rankdir]
     graphviz = _import_graphviz()
     nodes, edges, roots, parameters = walk(root, fused, max_nodes)
     ends = set(roots)
@@ -50,7 +52,7 @@ def draw_dot(
 
     dot = graphviz.Digraph(
         format=format,
-        graph_attr={"rankdir": rankdir, "nodesep": "0.15", "ranksep": "0.3"},
+        graph_attr={"rankdir": rankdir, "nodesep": "0.15", "ranksep": "0.35"},
         node_attr={
             "shape": "record",
             "style": "filled",
@@ -59,7 +61,7 @@ def draw_dot(
             "height": "0.3",
             "color": "#404040",
         },
-        edge_attr={"color": "#606060", "arrowsize": "0.6"},
+        edge_attr={"color": "#606060", "arrowsize": "0.6", "tailport": tail},
     )
     # Numbered in the order of the trace: the same expression gives the same text in every backend.
     names = {node: f"n{i}" for i, node in enumerate(nodes)}
@@ -79,8 +81,10 @@ def draw_dot(
                 shape="oval",
                 fillcolor=FILLS["operation"],
                 ordering="in",
+                width="0.4",
+                margin="0.06,0.03",
             )
-            dot.edge(name + "op", name)
+            dot.edge(name + "op", name, headport=head)
     for operand, node in edges:
         dot.edge(names[operand], names[node] + "op")
     return dot
