@@ -887,7 +887,7 @@ def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[f
         root._grad += grad
     for node in nodes:
         operation = node._operation
-        if operation is ADD:  # written out, as in Value.__add__: the table would say the same
+        if operation is ADD:  # the three most common are written out, to the same effect
             a, b = node._operands
             above = node._grad
             a._grad += above
@@ -897,6 +897,8 @@ def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[f
             above = node._grad
             a._grad += b._data * above
             b._grad += a._data * above
+        elif operation is OUTPUT:
+            node._operands[0].gradients[node._context] += node._grad
         else:
             operation.backward(node)
 

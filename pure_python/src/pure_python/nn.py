@@ -70,16 +70,18 @@ class Perceptrons:
 
     def sums(self, neurons: Sequence[Neuron], inputs: list[Any]) -> list[float]:
         xs = data_of(inputs)
+        columns = range(len(xs))
         sums = []
         for neuron in neurons:
             z = neuron.bias._data
-            for w, x in zip(neuron.weight, xs, strict=True):
-                z += w._data * x
+            weights = neuron.weight
+            for i in columns:
+                z += weights[i]._data * xs[i]
             sums.append(z)
         return sums
 
     def activated(self, sums: list[float]) -> list[float]:
-        return [self.activation.value(z) for z in sums] if self.activation else sums
+        return list(map(self.activation.value, sums)) if self.activation else sums
 
     def operands(self, block: Block, index: int) -> tuple[Value, ...]:
         neuron = block._context[0][index]
@@ -96,18 +98,25 @@ class Perceptrons:
         return self.activation.slope(block._context[2][index], block._data[index]) * above
 
     def backward(self, block: Block) -> None:
-        neurons, inputs, _ = block._context
-        # Last to first. Where inputs are plain numbers there is nobody to give a gradient to.
-        xs = data_of(inputs)[::-1]
-        receivers = [v if isinstance(v, Value) else Value(v) for v in inputs[::-1]]
-        for j in reversed(range(len(neurons))):
-            above = self.gradient_at_sum(block, j, block.gradients[j])
-            weights = neurons[j].weight[::-1]
-            for w, x in zip(weights, xs, strict=True):
-                w._grad += x * above
-            if block._operands:
-                for w, v in zip(weights, receivers, strict=True):
-                    v._grad += w._data * above
+        neurons, inputs, sums = block._context
+        xs = data_of(inputs)
+        columns = range(len(xs) - 1, -1, -1)
+        # Where all inputs are plain numbers there is nobody to give a gradient to.
+        receivers = [v if isinstance(v, Value) else Value(v) for v in inputs]
+        receive = bool(block._operands)
+        slope = self.activation.slope if self.activation else None
+        gradients, outputs = block.gradients, block._data
+        for j in range(len(neurons) - 1, -1, -1):
+            above = slope(sums[j], outputs[j]) * gradients[j] if slope else gradients[j]
+            weights = neurons[j].weight
+            if receive:
+                for i in columns:
+                    w = weights[i]
+                    w._grad += xs[i] * above
+                    receivers[i]._grad += w._data * above
+            else:
+                for i in columns:
+                    weights[i]._grad += xs[i] * above
             neurons[j].bias._grad += above
 
     def compose_output(self, block: Block, node: Value) -> tuple[Any, ...]:
