@@ -16,11 +16,12 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
     """
     if any(importlib.util.find_spec(library) is None for library in LIBRARIES):
         distribution = "trigrad-" + backend.replace("_", "-")
-        print(
-            f"training needs more libraries: pip install \"{distribution}[training]\"",
-            file=sys.stderr,
-        )
+        message = f'training needs more libraries: pip install "{distribution}[training]"'
+        print(message, file=sys.stderr)
         return 2
-    from .commands import run
-
+    try:
+        from .commands import run
+    except KeyboardInterrupt:  # the libraries take a second to load
+        print("error: stopped by Ctrl-C; nothing was written", file=sys.stderr)
+        return 130
     return run(backend, args)

@@ -147,13 +147,13 @@ def from_csv(
     classes = _class_names(labels)
     _check_classes(path, target, classes, labels)
     index = {label: k for k, label in enumerate(classes)}
-    targets = np.array([index[_class_name(label)] for label in labels], dtype=np.int64)
+    targets = np.array([index[class_name(label)] for label in labels], dtype=np.int64)
     name = path.replace("\\", "/").rsplit("/", 1)[-1]
     dataset = Dataset(name, inputs, targets, features, classes, target)
     return dataset if samples is None else _some(dataset, samples, seed)
 
 
-def _class_name(label: str) -> str:
+def class_name(label: str) -> str:
     """The label itself, but 1, 1.0 and 1e0 are one class."""
     try:
         number = float(label)
@@ -164,7 +164,7 @@ def _class_name(label: str) -> str:
 
 def _class_names(labels: list[str]) -> tuple[str, ...]:
     """The classes in the order of their numbers, or else of their letters."""
-    names = {_class_name(label) for label in labels}
+    names = {class_name(label) for label in labels}
     try:
         return tuple(sorted(names, key=float))
     except ValueError:

@@ -17,16 +17,15 @@ BYTES_PER_MOMENTS = 72
 SHARE = 0.9
 
 
-def check_network(sizes: list[int], batch: int, rows: int, arrays: bool) -> None:
+def check_network(sizes: list[int], batch: int, arrays: bool) -> None:
     """InputError if training layers of `sizes` is estimated to need more memory than is free.
 
-    sizes: inputs, hidden units, outputs; batch: samples in one graph; rows: of the whole data set;
-    arrays: whether the engine stores arrays rather than a node a scalar.
+    sizes: inputs, hidden units, outputs; batch: samples in one graph, or evaluated at once; arrays:
+    whether the engine stores arrays rather than a node a scalar.
     """
     weights = sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
     each = BYTES_PER_ELEMENT if arrays else BYTES_PER_NODE
-    # Evaluation takes all held-out rows at once, without a graph: an element each.
-    needed = weights * (each + BYTES_PER_MOMENTS) + sum(sizes[1:]) * (batch * each + rows * 8)
+    needed = weights * (each + BYTES_PER_MOMENTS) + sum(sizes[1:]) * batch * each
     _check(needed, f"a network of {_layers(sizes)} units")
 
 
@@ -98,6 +97,8 @@ def _count(n: int) -> str:
 
 
 def _size(n: int) -> str:
+    if n >= 10**18:
+        return "over a million TB"
     for bound, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB")):
         if n >= bound:
             return f"{n // bound} {unit}" if n >= 10 * bound else f"{n / bound:.1f} {unit}"

@@ -1,0 +1,194 @@
+"""A trained network in one safetensors file, with all that is needed to apply it or go on.
+
+The tensors are the model's `state_dict`, so `MLP.load` reads the file too. The metadata holds, as
+JSON: the architecture, the standardisation, the classes and features by name, the settings, the
+epochs behind it and the optimiser's state. Nothing in such a file can be executed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pure_python.state import read_safetensors, write_safetensors
+
+from .csv_files import shown
+from .datasets import Dataset, Scaling
+from .errors import InputError
+from .trainer import Settings, Trainer, as_json, from_json
+
+FORMAT = "trigrad 1"
+# safetensors allows 100 MB of metadata, and a moment takes about 20 characters.
+MOST_MOMENTS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a weights file holds. sizes: units of each layer, the inputs first."""
+
+    path: str
+    state: dict[str, Any]
+    sizes: tuple[int, ...]
+    settings: Settings
+    scaling: Scaling
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    target_name: str
+    epochs: int
+    optimizer: dict[str, Any] | None
+
+    def model(self, backend: ModuleType) -> Any:
+        """A backend's MLP with these weights. InputError if they do not fit the architecture."""
+        model = backend.MLP(list(self.sizes), activation=self.settings.activation, seed=0)
+        try:
+            model.load_state_dict(self.state)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.path}: {error}") from None
+        return model
+
+    def check_fits(self, dataset: Dataset, settings: Settings) -> None:
+        """InputError if training cannot go on from here with this data and these settings."""
+        for what, ours, theirs in (
+            ("features", self.features, dataset.features),
+            ("classes", self.classes, dataset.classes),
+        ):
+            if len(ours) != len(theirs):
+                raise InputError(
+                    f"{self.path} was trained on {len(ours)} {what}, {dataset.name} has {len(theirs)}"
+                )
+            for a, b in zip(ours, theirs, strict=True):
+                if a != b:
+                    raise InputError(
+                        f"{self.path} was trained on {what} such as {shown(a)}, where "
+                        f"{dataset.name} has {shown(b)}"
+                    )
+        hidden, theirs = self.sizes[1:-1], settings.hidden
+        if hidden != theirs:
+            raise InputError(
+                f"{self.path} has hidden layers {_written(hidden)}, --hidden asks for "
+                f"{_written(theirs)}"
+            )
+        if self.settings.activation != settings.activation:
+            raise InputError(
+                f"{self.path} was trained with --activation {self.settings.activation}, "
+                f"not {settings.activation}"
+            )
+
+    def restore(self, trainer: Trainer) -> bool:
+        """Give a trainer these weights, and the optimiser's state if it is of the same kind.
+
+        Whether the optimiser goes on: else it starts anew. InputError if the weights do not fit.
+        """
+        try:
+            trainer.model.load_state_dict(self.state)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.path}: {error}") from None
+        trainer.epochs_before = self.epochs
+        fresh = trainer.optimizer.state_dict()
+        if self.optimizer is None or self.optimizer.get("kind") != fresh["kind"]:
+            return False
+        # Step count and moments go on; what a person sets (rate, decay) is as asked for now.
+        kept = {
+            name: entry
+            for name, entry in self.optimizer.items()
+            if name == "step" or isinstance(entry, list) and name in fresh and name != "betas"
+        }
+        try:
+            trainer.optimizer.load_state_dict(fresh | kept)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{self.path}: the optimiser's state does not fit: {error}") from None
+        return True
+
+
+def write(path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling) -> None:
+    """Write the weights file, whole or not at all. OSError if it cannot be written."""
+    model = trainer.model
+    optimizer = trainer.optimizer.state_dict()
+    if sum(len(entry) for entry in optimizer.values() if isinstance(entry, list)) > MOST_MOMENTS:
+        optimizer = None
+    metadata = {
+        "sizes": [model.n_in, *(layer.n_out for layer in model.layers)],
+        "settings": as_json(trainer.settings),
+        "mean": scaling.mean.tolist(),
+        "scale": scaling.scale.tolist(),
+        "features": dataset.features,
+        "classes": dataset.classes,
+        "target": dataset.target_name,
+        "epochs": trainer.epochs,
+        "optimizer": optimizer,
+    }
+    entries = {name: json.dumps(entry) for name, entry in metadata.items()}
+    write_safetensors(path, model.state_dict(), {"format": FORMAT, **entries})
+
+
+def read(path: str) -> Checkpoint:
+    """The weights file at `path`. InputError if there is none, or it is damaged or of another kind."""
+    try:
+        state, metadata = read_safetensors(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(_naming(path, error)) from None
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: these weights were not written by `train`: no architecture in them"
+        )
+    try:
+        entries = {name: json.loads(text) for name, text in metadata.items() if name != "format"}
+        checkpoint = Checkpoint(
+            path=path,
+            state=state,
+            sizes=tuple(int(n) for n in entries["sizes"]),
+            settings=from_json(entries["settings"]),
+            scaling=Scaling(*(np.array(entries[name], float) for name in ("mean", "scale"))),
+            features=tuple(map(str, entries["features"])),
+            classes=tuple(map(str, entries["classes"])),
+            target_name=str(entries["target"]),
+            epochs=int(entries["epochs"]),
+            optimizer=entries["optimizer"],
+        )
+        whole = _consistent(checkpoint)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path}: the description of the network in this file is damaged")
+    return checkpoint
+
+
+def _consistent(c: Checkpoint) -> bool:
+    n_features, n_classes = len(c.features), len(c.classes)
+    return (
+        len(c.sizes) >= 2
+        and min(c.sizes) >= 1
+        and c.sizes[0] == n_features
+        and c.sizes[-1] == (1 if n_classes == 2 else n_classes)
+        and n_classes >= 2
+        and c.sizes[1:-1] == c.settings.hidden
+        # The file itself must be as large as the network that it asks for.
+        and all(
+            len(c.state[f"layers.{k}.bias"]) == n_out
+            and len(c.state[f"layers.{k}.weight"]) == n_out
+            and all(len(row) == n_in for row in c.state[f"layers.{k}.weight"])
+            for k, (n_in, n_out) in enumerate(zip(c.sizes, c.sizes[1:], strict=False))
+        )
+        and c.scaling.mean.shape == c.scaling.scale.shape == (n_features,)
+        and all(map(math.isfinite, [*c.scaling.mean, *c.scaling.scale]))
+        and all(c.scaling.scale > 0)
+        and c.epochs >= 0
+        and (c.optimizer is None or isinstance(c.optimizer, dict))
+    )
+
+
+def _naming(path: str, error: Exception) -> str:
+    return str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
+
+
+def _written(sizes: tuple[int, ...]) -> str:
+    return ",".join(map(str, sizes)) or "none"

@@ -1,0 +1,275 @@
+"""The commands of `python -m BACKEND`: train and predict."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import numpy as np
+
+from pure_python.state.files import write_whole
+
+from . import checkpoint, datasets
+from .csv_files import shown
+from .errors import InputError
+from .run import Run, Source
+from .trainer import (
+    ACTIVATIONS,
+    INITS,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
+    Diverged,
+    Objective,
+    scores,
+)
+
+INTERRUPTED = 130
+
+
+def run(backend: str, args: Sequence[str] | None) -> int:
+    """Run the command line for the engine in the module named `backend`; the exit code.
+
+    0 if all went well, 2 for bad input, 1 if the run failed, 130 after Ctrl-C: one line on
+    standard error says why.
+    """
+    try:
+        result = command_line.main(
+            args=None if args is None else list(args),
+            prog_name=f"python -m {backend}",
+            standalone_mode=False,
+            obj=backend,
+        )
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        return 0
+    except click.ClickException as error:
+        return _failed(error.format_message(), 2)
+    except InputError as error:
+        return _failed(str(error), 2)
+    except MemoryError:
+        return _failed(
+            "there is not enough memory for this; use fewer or smaller layers or batches", 2
+        )
+    except Diverged as error:
+        return _failed(str(error), 1)
+    except (click.Abort, KeyboardInterrupt):
+        return _failed("stopped by Ctrl-C; nothing was written", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has closed it; Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _failed(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+
+
+def _failed(message: str, code: int) -> int:
+    click.echo("error: " + " ".join(message.split()), err=True)
+    return code
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+def command_line() -> None:
+    """Train small neural networks on small data, with an engine that you can read.
+
+    \b
+    Examples:
+      train moons
+      train digits --hidden 64,32 --epochs 20 --save digits.safetensors
+      train --csv flowers.csv --target species --save flowers.safetensors
+      predict --weights flowers.safetensors --csv more-flowers.csv
+    """
+
+
+class Layers(click.ParamType):
+    """Hidden layers: sizes with commas between them, or `none`."""
+
+    name = "sizes"
+
+    def convert(self, text: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(text, tuple):
+            return text
+        if text.strip().lower() == "none":
+            return ()
+        try:
+            sizes = tuple(int(part) for part in text.split(","))
+        except ValueError:
+            sizes = (0,)
+        if min(sizes) < 1 or "_" in text:
+            raise InputError(
+                f"--hidden {shown(text)}: sizes of 1 or more with commas between them are expected, "
+                "such as 16,16, or none"
+            )
+        return sizes
+
+
+@command_line.command()
+@click.argument("dataset", required=False, type=click.Choice(datasets.NAMES))
+@click.option("--csv", "csv_path", metavar="FILE", help="Learn from a CSV file with a header.")
+@click.option("--target", metavar="COLUMN", help="The column of the CSV file that holds the class.")
+@click.option(
+    "--ignore", metavar="COLUMN", multiple=True, help="A column to leave out; repeatable."
+)
+@click.option(
+    "--samples", type=click.IntRange(min=1), help="Generate, or use, only so many samples."
+)
+@click.option("--validation", type=float, help="Fraction of the samples held out.  [default: 0.2]")
+@click.option("--hidden", type=Layers(), help="Sizes of the hidden layers, such as 16,16, or none.")
+@click.option("--activation", type=click.Choice(ACTIVATIONS), help="Of the hidden layers.")
+@click.option("--init", type=click.Choice(INITS), help="How the first weights are drawn.")
+@click.option("--loss", type=click.Choice(LOSSES), help="What is made small.")
+@click.option(
+    "--optimizer", type=click.Choice(OPTIMIZERS), help="How the weights follow the gradient."
+)
+@click.option("--lr", type=float, help="Learning rate.")
+@click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate falls.")
+@click.option("--momentum", type=float, help="For sgd: how much of the last step is kept.")
+@click.option("--weight-decay", "--l2", type=float, help="Pull of the weights towards zero.")
+@click.option("--epochs", type=int, help="Times through the data; after --resume, more times.")
+@click.option("--batch-size", type=int, help="Samples in one step.")
+@click.option("--seed", type=int, help="Of weights, split and order.  [default: 1337]")
+@click.option("--resume", metavar="FILE", help="Go on from a weights file.")
+@click.option("--save", metavar="FILE", help="Write the weights here too.")
+@click.option("--out", metavar="DIR", help="Where results go.  [default: a new folder in runs/]")
+@click.option("--no-out", is_flag=True, help="Write no results but what --save asks for.")
+@click.pass_obj
+def train(
+    backend_name: str,
+    dataset: str | None,
+    csv_path: str | None,
+    target: str | None,
+    ignore: tuple[str, ...],
+    samples: int | None,
+    resume: str | None,
+    save: str | None,
+    out: str | None,
+    no_out: bool,
+    **options: Any,
+) -> int:
+    """Train a network on DATASET, or on a CSV file.
+
+    Options left out get values that suit the data set. Features are standardised; classes are
+    whatever the target column holds. Ctrl-C ends the run and keeps what was learnt.
+
+    \b
+    Examples:
+      train moons
+      train spiral --hidden 32,32 --activation tanh --epochs 200
+      train digits --optimizer adamw --lr 0.003 --out runs/digits
+      train --csv flowers.csv --target species --ignore id
+      train moons --resume runs/moons/weights.safetensors --epochs 20
+    """
+    if (dataset is None) == (csv_path is None):
+        raise InputError(
+            "give a data set (" + ", ".join(datasets.NAMES) + ") or --csv FILE, and not both"
+        )
+    if csv_path is not None and target is None:
+        raise InputError("--csv needs --target COLUMN: the column that holds the class")
+    if csv_path is None and (target is not None or ignore):
+        raise InputError("--target and --ignore go with --csv FILE")
+    if out is not None and no_out:
+        raise InputError("--out and --no-out exclude each other")
+    source = Source(dataset, csv_path, target, ignore, samples)
+    run = Run.prepare(_backend(backend_name), source, options, resume, save, out, not no_out)
+    run.train()
+    if not run.trainer.history.epochs:
+        return _failed("stopped by Ctrl-C before the first step; nothing was written", INTERRUPTED)
+    run.write()
+    run.show()
+    if run.interrupted:
+        epoch = run.trainer.history.epochs[-1]["epoch"]
+        return _failed(f"stopped by Ctrl-C in epoch {epoch}; what was learnt is kept", INTERRUPTED)
+    return 0
+
+
+@command_line.command()
+@click.option("--weights", metavar="FILE", required=True, help="Weights written by train.")
+@click.option(
+    "--csv", "csv_path", metavar="FILE", required=True, help="Rows to predict, with a header."
+)
+@click.option("--out", metavar="FILE", help="Where the table goes.  [default: standard output]")
+@click.pass_obj
+def predict(backend_name: str, weights: str, csv_path: str, out: str | None) -> int:
+    """Apply saved weights to a CSV file: the same table with a column `prediction`.
+
+    Columns are found by name; those that were not trained on are passed through.
+
+    \b
+    Examples:
+      predict --weights flowers.safetensors --csv more-flowers.csv
+      predict --weights flowers.safetensors --csv more-flowers.csv --out predicted.csv
+    """
+    saved = checkpoint.read(weights)
+    table, inputs = datasets.rows_to_predict(csv_path, saved.features)
+    if out is not None:
+        _check_output(out, weights, csv_path)
+    backend = _backend(backend_name)
+    with np.errstate(all="ignore"):
+        outputs = _scores(backend, saved, inputs, table)
+    chosen = Objective(backend, saved.settings.loss, len(saved.classes)).chosen(outputs)
+    labels = [saved.classes[k] for k in chosen]
+    name = "prediction"
+    while name in table.columns:
+        name += "_"
+    written = io.StringIO()
+    writer = csv.writer(written, delimiter=table.separator, lineterminator="\n")
+    writer.writerow([*table.columns, name])
+    writer.writerows([*row, label] for row, label in zip(table.rows, labels, strict=True))
+    if out is None:
+        click.echo(written.getvalue(), nl=False)
+    else:
+        write_whole(out, lambda file: file.write(written.getvalue().encode()))
+    if saved.target_name in table.columns:
+        actual = [datasets.class_name(cell) for cell in table.texts(saved.target_name)]
+        right = sum(a == b for a, b in zip(actual, labels, strict=True))
+        share = f"{100 * right / len(labels):.1f} % of {len(labels)} rows"
+        click.echo(f"{share} agree with column {shown(saved.target_name)}", err=True)
+    return 0
+
+
+def _scores(
+    backend: ModuleType, saved: checkpoint.Checkpoint, inputs: np.ndarray, table: Any
+) -> np.ndarray:
+    try:
+        outputs = scores(backend, saved.model(backend), saved.scaling(inputs))
+    except (ArithmeticError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{table.path}: the network cannot compute these rows: {error}") from None
+    finite = np.isfinite(outputs).reshape(len(inputs), -1).all(axis=1)
+    if not finite.all():
+        line = table.lines[int(np.argmin(finite))]
+        raise InputError(f"{table.path}, line {line}: the numbers are too large for this network")
+    return outputs
+
+
+def _check_output(out: str, *inputs: str) -> None:
+    folder = Path(out).parent
+    if Path(out).is_dir():
+        raise InputError(f"--out {out}: this is a folder, a file is expected")
+    if not folder.is_dir():
+        raise InputError(f"--out {out}: there is no folder {folder}")
+    for path in inputs:
+        if Path(out).exists() and os.path.samefile(out, path):
+            raise InputError(f"--out {out}: this would overwrite what is read")
+
+
+def _backend(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise InputError(f"there is no module {name}") from None

@@ -1,0 +1,321 @@
+"""One run from what was asked for to what is written: data, training, figures, weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pure_python.state.files import write_whole
+
+from . import checkpoint, figures, limits
+from .datasets import GENERATED, Dataset, Scaling, Split, from_csv, load, split
+from .errors import InputError
+from .interruption import Interruption
+from .terminal import Watch, show_summary
+from .trainer import (
+    CSV_DEFAULTS,
+    DEFAULTS,
+    ROWS_AT_ONCE,
+    Objective,
+    Settings,
+    Trainer,
+    as_json,
+    check,
+)
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where samples come from: a data set by name, or a CSV file and its target column."""
+
+    name: str | None = None
+    csv_path: str | None = None
+    target: str | None = None
+    ignore: tuple[str, ...] = ()
+    samples: int | None = None
+
+    def load(self, seed: int) -> Dataset:
+        if self.csv_path is not None:
+            return from_csv(self.csv_path, self.target or "", self.ignore, self.samples, seed)
+        if self.name in GENERATED and self.samples is not None:
+            limits.check_samples(self.samples, 2)
+        return load(self.name or "", self.samples, seed)
+
+    def defaults(self) -> Settings:
+        return CSV_DEFAULTS if self.name is None else DEFAULTS[self.name]
+
+
+class Run:
+    """A training run. `prepare` checks all that can be checked; only `write` touches the disk."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        dataset: Dataset,
+        parts: Split,
+        scaling: Scaling,
+        save: str | None = None,
+        out: str | None = None,
+    ) -> None:
+        self.trainer, self.dataset, self.split, self.scaling = trainer, dataset, parts, scaling
+        self.save, self.out = save, out
+        self.interruption = Interruption()
+        self.interrupted = False
+        self.notes: list[str] = []
+        self.written: list[str] = []
+        self.seconds = 0.0
+
+    @classmethod
+    def prepare(
+        cls,
+        backend: ModuleType,
+        source: Source,
+        options: dict[str, Any] | None = None,
+        resume: str | None = None,
+        save: str | None = None,
+        out: str | None = None,
+        files: bool = True,
+    ) -> Run:
+        """A run that is ready to train.
+
+        options: settings that are not to be the default; resume: a weights file to go on from;
+        save, out: where weights and results go; without `files`, only to `save`.
+        InputError, before anything is written, for whatever cannot be.
+        """
+        saved = checkpoint.read(resume) if resume else None
+        settings = saved.settings if saved else source.defaults()
+        settings = check(settings.with_options(**options or {}))
+        if save:
+            _check_file(save, source.csv_path)
+        if out:
+            _check_folder(out)
+        dataset = source.load(settings.seed)
+        if saved:
+            saved.check_fits(dataset, settings)
+        n_features, n_classes = dataset.inputs.shape[1], len(dataset.classes)
+        n_outputs = Objective(backend, settings.loss, n_classes).n_outputs
+        limits.check_network(
+            [n_features, *settings.hidden, n_outputs],
+            batch=max(min(settings.batch_size, len(dataset)), min(len(dataset), ROWS_AT_ONCE)),
+            # What only the engine with arrays has, by the interface.
+            arrays=hasattr(backend, "concatenate"),
+        )
+        parts = split(dataset, settings.validation, settings.seed)
+        scaling = saved.scaling if saved else Scaling.of(parts.inputs, dataset.features)
+        trainer = Trainer(backend, settings, n_features, n_classes)
+        run = cls(trainer, dataset, parts, scaling, save, out)
+        if saved and not saved.restore(trainer):
+            run.notes.append("weights resumed; the optimiser starts anew")
+        if files and out is None:
+            _check_folder(RUNS)
+            run.out = _new_folder(RUNS, f"{Path(dataset.name).stem}-{backend.__name__}")
+        return run
+
+    def train(self, quiet: bool = False) -> None:
+        """Train with a progress bar until the epochs are done or Ctrl-C asks for the end."""
+        settings, parts = self.trainer.settings, self.split
+        scaled = Split(
+            self.scaling(parts.inputs),
+            parts.targets,
+            self.scaling(parts.held_inputs),
+            parts.held_targets,
+        )
+        n_batches = math.ceil(len(parts.inputs) / settings.batch_size)
+        first = self.trainer.epochs_before + 1
+        began = time.perf_counter()
+        with (
+            self.interruption,
+            Watch(n_batches * settings.epochs, settings.epochs, first, quiet) as watch,
+        ):
+            self.trainer.train(scaled, self.interruption, watch.step, watch.epoch)
+        self.seconds = time.perf_counter() - began
+        self.interrupted = self.interruption.requested
+
+    def decide(self, inputs: np.ndarray) -> np.ndarray:
+        """The network's outputs for samples in the units of the data."""
+        return self.trainer.scores(self.scaling(inputs))
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset.name} · {self.trainer.backend.__name__}"
+
+    @property
+    def sizes(self) -> str:
+        """The network's layers, such as 2-16-16-1."""
+        model = self.trainer.model
+        return "-".join(str(n) for n in [model.n_in, *(layer.n_out for layer in model.layers)])
+
+    def judged(self) -> tuple[str, np.ndarray, np.ndarray]:
+        """What the run is judged by: its name, and the samples and classes, held out if any are."""
+        parts = self.split
+        if len(parts.held_inputs):
+            return "held-out accuracy", parts.held_inputs, parts.held_targets
+        return "training accuracy", parts.inputs, parts.targets
+
+    def metrics(self) -> dict[str, Any]:
+        """All that was asked for and measured, as what JSON can hold."""
+        history, name = self.trainer.history, self.trainer.backend.__name__
+        last = history.epochs[-1]
+        return {
+            "backend": name,
+            "data": {
+                "name": self.dataset.name,
+                "samples": len(self.dataset),
+                "held_out": len(self.split.held_inputs),
+                "features": list(self.dataset.features),
+                "classes": list(self.dataset.classes),
+                "sha256": fingerprint(self.dataset),
+            },
+            "settings": as_json(self.trainer.settings),
+            "layers": self.sizes,
+            "parameters": self.trainer.model.nparams(),
+            "held_out_accuracy": last.get("held_accuracy"),
+            "training_accuracy": last["accuracy"],
+            "loss": last["loss"],
+            "steps": len(history.losses),
+            "steps_per_second": history.steps_per_second,
+            "seconds": self.seconds,
+            "interrupted": self.interrupted,
+            "epochs": history.epochs,
+            "losses": history.losses,
+            "versions": {
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                name: getattr(self.trainer.backend, "__version__", "unknown"),
+            },
+        }
+
+    def write(self) -> None:
+        """Write weights first, then figures and metrics. A first Ctrl-C does not break it off."""
+        with self.interruption:
+            self.interruption.unbreakable = True
+            try:
+                self._write()
+            finally:
+                self.interruption.unbreakable = False
+
+    def _write(self) -> None:
+        if self.save:
+            checkpoint.write(self.save, self.trainer, self.dataset, self.scaling)
+            self.written.append(self.save)
+        if self.out is None:
+            return
+        folder = Path(self.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.write(
+            str(folder / "weights.safetensors"), self.trainer, self.dataset, self.scaling
+        )
+        metrics = json.dumps(self.metrics(), indent=1, ensure_ascii=False)
+        write_whole(folder / "metrics.json", lambda file: file.write(metrics.encode()))
+        figures.save(
+            figures.loss_curve(self.trainer.history, f"{self.title}: loss and accuracy"),
+            folder / "loss.png",
+        )
+        self._write_decisions(folder)
+        self.written.append(f"{folder}{os.sep}")
+
+    def _write_decisions(self, folder: Path) -> None:
+        name, inputs, targets = self.judged()
+        outputs = self.decide(inputs)
+        chosen = self.trainer.objective.chosen(outputs)
+        title = f"{self.title}: {100 * float((chosen == targets).mean()):.1f} % {name}"
+        if len(self.dataset.features) == 2:
+            figure = figures.decision_boundary(self.dataset, self.split, self.decide, title)
+            figures.save(figure, folder / "decision_boundary.png")
+        else:
+            figure = figures.confusion_matrix(targets, chosen, self.dataset.classes, title)
+            figures.save(figure, folder / "confusion_matrix.png")
+
+    def show(self) -> None:
+        """Print the summary."""
+        history, settings = self.trainer.history, self.trainer.settings
+        last = history.epochs[-1]
+        rows = [
+            (
+                "data",
+                f"{len(self.dataset)} samples, {len(self.dataset.features)} features, "
+                f"{len(self.dataset.classes)} classes; {len(self.split.held_inputs)} held out",
+            ),
+            (
+                "network",
+                f"{self.sizes}, {settings.activation}, {self.trainer.model.nparams()} parameters",
+            ),
+            (
+                "training",
+                f"{settings.loss}, {settings.optimizer}, "
+                f"{_counted(len(history.epochs), 'epoch')}, {_counted(len(history.losses), 'step')}",
+            ),
+            ("loss", f"{last['loss']:.6f}"),
+            ("training accuracy", f"{100 * last['accuracy']:.1f} %"),
+        ]
+        if "held_accuracy" in last:
+            rows.append(("held-out accuracy", f"{100 * last['held_accuracy']:.1f} %"))
+        rows += [
+            ("steps per second", f"{history.steps_per_second:.4g}"),
+            ("time", f"{self.seconds:.1f} s"),
+            *(("note", note) for note in self.notes),
+            *(("written", path) for path in self.written),
+        ]
+        show_summary(self.title, rows)
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """A SHA-256 of the samples and their classes: two runs with the same one saw the same data."""
+    digest = hashlib.sha256(repr((dataset.features, dataset.classes)).encode())
+    digest.update(np.ascontiguousarray(dataset.inputs, "<f8").tobytes())
+    digest.update(np.ascontiguousarray(dataset.targets, "<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _check_file(path: str, read: str | None) -> None:
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"--save {path}: this is a folder, a file is expected")
+    if not target.parent.is_dir():
+        raise InputError(f"--save {path}: there is no folder {target.parent}")
+    if read is not None and target.exists() and Path(read).exists() and target.samefile(read):
+        raise InputError(f"--save {path}: this would overwrite the data")
+    _check_writable(target.parent, f"--save {path}")
+
+
+def _check_folder(path: str) -> None:
+    folder = Path(path)
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError(f"--out {path}: {folder} is no folder")
+    _check_writable(folder, f"--out {path}")
+
+
+def _check_writable(folder: Path, what: str) -> None:
+    try:
+        # Tried out, since permissions alone do not tell: a mount may be read only.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{what}: {folder} cannot be written to ({error.strerror})") from None
+
+
+def _new_folder(parent: str, name: str) -> str:
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, n = Path(parent, stem), 2
+    while path.exists():
+        path, n = Path(parent, f"{stem}-{n}"), n + 1
+    return str(path)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -1,0 +1,305 @@
+"""How a network learns: batches, loss, backward, a step of the optimiser; nothing else.
+
+The engine is the module `backend`: its MLP, its losses, its optimisers. Order of the samples and
+initial weights come from `seed` alone, so every backend sees the same batches from the same start.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .datasets import Split
+from .errors import InputError
+from .interruption import Interruption
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
+INITS = ("uniform", "xavier", "he")
+LOSSES = ("max-margin", "cross-entropy", "mse")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "linear", "cosine")
+# The share of the learning rate that a falling schedule ends with.
+FINAL_SHARE = 0.1
+# Evaluation goes through the samples in parts, so that its memory does not grow with them.
+ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides a run besides the data: the same settings give the same losses."""
+
+    hidden: tuple[int, ...] = (16, 16)
+    activation: str = "relu"
+    init: str = "he"
+    loss: str = "cross-entropy"
+    optimizer: str = "adam"
+    lr: float = 0.01
+    schedule: str = "constant"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    epochs: int = 50
+    batch_size: int = 16
+    validation: float = 0.2
+    seed: int = 1337
+
+    def with_options(self, **options: Any) -> Settings:
+        """These settings with every option that is not None in its place."""
+        return replace(self, **{name: x for name, x in options.items() if x is not None})
+
+
+DEFAULTS = {
+    "moons": Settings(loss="max-margin", weight_decay=2e-4, epochs=40),
+    "circles": Settings(loss="max-margin", weight_decay=2e-4, epochs=40),
+    "spiral": Settings(hidden=(32, 32), activation="tanh", init="xavier", epochs=150),
+    "iris": Settings(hidden=(16,), weight_decay=1e-3, epochs=60),
+    "breast-cancer": Settings(hidden=(16,), lr=0.003, weight_decay=1e-2, epochs=30, batch_size=32),
+    "digits": Settings(hidden=(32,), weight_decay=1e-3, epochs=15, batch_size=32),
+}
+CSV_DEFAULTS = Settings(hidden=(16, 16), weight_decay=1e-3, epochs=50, batch_size=32)
+
+
+class Diverged(ArithmeticError):
+    """The loss stopped being a number, or an operation left the range of floats."""
+
+
+@dataclass
+class History:
+    """What training measured: the loss of every step, and a row of numbers for every epoch.
+
+    losses: of every step; epochs: dicts of epoch, loss, accuracy, held_loss, held_accuracy, lr;
+    seconds: of the steps alone, without evaluation.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def steps_per_second(self) -> float:
+        return len(self.losses) / self.seconds if self.seconds > 0 else 0.0
+
+
+class Objective:
+    """What the outputs of a network mean: how they are judged, and which class they name.
+
+    With two classes there is one output, whose sign is the class; with more, one output a class.
+    """
+
+    def __init__(self, backend: ModuleType, loss: str, n_classes: int) -> None:
+        self.backend, self.loss, self.n_classes = backend, loss, n_classes
+
+    @property
+    def n_outputs(self) -> int:
+        return 1 if self.n_classes == 2 else self.n_classes
+
+    def __call__(self, outputs: Any, targets: np.ndarray) -> Any:
+        """The mean loss of a batch of outputs, a Value."""
+        if self.loss == "cross-entropy":
+            if self.n_classes == 2:
+                return self.backend.binary_cross_entropy_with_logits(outputs, targets.tolist())
+            return self.backend.cross_entropy(outputs, targets.tolist())
+        # One against the rest: 1 for the class, -1 for all others.
+        labels = (2.0 * targets - 1.0) if self.n_classes == 2 else self._signs(targets)
+        loss = self.backend.hinge_loss if self.loss == "max-margin" else self.backend.mse_loss
+        return loss(outputs, labels.tolist())
+
+    def _signs(self, targets: np.ndarray) -> np.ndarray:
+        return 2.0 * np.eye(self.n_classes)[targets] - 1.0
+
+    def chosen(self, scores: np.ndarray) -> np.ndarray:
+        """The class of each row of outputs' data, as an index."""
+        return (scores > 0).astype(np.int64) if self.n_classes == 2 else scores.argmax(axis=1)
+
+
+class Trainer:
+    """A model, its optimiser and the data that they see.
+
+    inputs are standardised already. ValueError and InputError for what does not fit.
+    """
+
+    def __init__(
+        self, backend: ModuleType, settings: Settings, n_features: int, n_classes: int
+    ) -> None:
+        self.backend, self.settings = backend, settings
+        self.objective = Objective(backend, settings.loss, n_classes)
+        self.model = backend.MLP(
+            n_features,
+            [*settings.hidden, self.objective.n_outputs],
+            activation=settings.activation,
+            init=settings.init,
+            seed=settings.seed,
+        )
+        self.optimizer = self._optimizer()
+        self.epochs_before = 0
+        self.history = History()
+
+    def _optimizer(self) -> Any:
+        s, parameters = self.settings, self.model.parameters()
+        if s.optimizer == "sgd":
+            return self.backend.SGD(
+                parameters, lr=s.lr, momentum=s.momentum, weight_decay=s.weight_decay
+            )
+        kind = self.backend.Adam if s.optimizer == "adam" else self.backend.AdamW
+        return kind(parameters, lr=s.lr, weight_decay=s.weight_decay)
+
+    def train(
+        self,
+        split: Split,
+        interruption: Interruption,
+        on_step: Callable[[float, float], None] = lambda loss, accuracy: None,
+        on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    ) -> None:
+        """Run the epochs of the settings, or fewer if `interruption` is requested.
+
+        `on_step` is given the loss and the accuracy of the epoch so far. Diverged if the loss is
+        no finite number or the engine's arithmetic fails; the weights are worth nothing then.
+        """
+        n_batches = math.ceil(len(split.inputs) / self.settings.batch_size)
+        n_steps, step = n_batches * self.settings.epochs, 0
+        for epoch in range(self.epochs_before + 1, self.epochs_before + self.settings.epochs + 1):
+            total, right, seen = 0.0, 0, 0
+            for batch in self._batches(len(split.inputs), epoch):
+                if interruption.requested:
+                    break
+                self.optimizer.lr = self._lr(step / max(1, n_steps - 1))
+                loss, hits = self._step(split.inputs[batch], split.targets[batch], interruption)
+                step += 1
+                seen += len(batch)
+                total += loss * len(batch)
+                right += hits
+                on_step(total / seen, right / seen)
+            if not seen:
+                break
+            row = {"epoch": epoch, "loss": total / seen, "accuracy": right / seen}
+            if len(split.held_inputs):
+                row["held_loss"], row["held_accuracy"] = self.judge(
+                    split.held_inputs, split.held_targets
+                )
+            self.history.epochs.append(row | {"lr": self.optimizer.lr})
+            on_epoch(row)
+            if interruption.requested:
+                break
+
+    def _batches(self, n: int, epoch: int) -> list[list[int]]:
+        """The samples in an order that depends on the seed and the epoch alone.
+
+        So a resumed run goes through the epochs as one that was never stopped.
+        """
+        order = list(range(n))
+        random.Random(f"{self.settings.seed} epoch {epoch}").shuffle(order)
+        size = self.settings.batch_size
+        return [order[i : i + size] for i in range(0, n, size)]
+
+    def _lr(self, progress: float) -> float:
+        """The learning rate at `progress`, from 0 at the first step to 1 at the last."""
+        shares = {
+            "constant": 1.0,
+            "linear": 1.0 - (1.0 - FINAL_SHARE) * progress,
+            "cosine": FINAL_SHARE + (1.0 - FINAL_SHARE) * (1.0 + math.cos(math.pi * progress)) / 2,
+        }
+        return self.settings.lr * shares[self.settings.schedule]
+
+    def _step(
+        self, inputs: np.ndarray, targets: np.ndarray, interruption: Interruption
+    ) -> tuple[float, int]:
+        began = time.perf_counter()
+        try:
+            outputs = self.model(inputs)
+            loss = self.objective(outputs, targets)
+            if not math.isfinite(loss.data):
+                raise ArithmeticError(f"the loss is {loss.data}")
+            self.optimizer.zero_grad()
+            loss.backward()
+            interruption.unbreakable = True
+            self.optimizer.step()
+        except (ArithmeticError, ValueError) as error:
+            where = f"step {len(self.history.losses) + 1}"
+            raise Diverged(f"training diverged at {where} ({error}); try a smaller --lr") from error
+        finally:
+            interruption.unbreakable = False
+        self.history.seconds += time.perf_counter() - began
+        self.history.losses.append(float(loss.data))
+        hits = self.objective.chosen(np.asarray(outputs.data)) == targets
+        return float(loss.data), int(hits.sum())
+
+    def judge(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+        """The loss and the accuracy on these samples, without learning from them."""
+        total, right = 0.0, 0
+        with self.backend.no_grad():
+            for i in range(0, len(inputs), ROWS_AT_ONCE):
+                some = targets[i : i + ROWS_AT_ONCE]
+                try:
+                    outputs = self.model(inputs[i : i + ROWS_AT_ONCE])
+                    total += float(self.objective(outputs, some).data) * len(some)
+                except (ArithmeticError, ValueError) as error:
+                    raise Diverged(f"training diverged ({error}); try a smaller --lr") from error
+                right += int((self.objective.chosen(np.asarray(outputs.data)) == some).sum())
+        return total / len(inputs), right / len(inputs)
+
+    def scores(self, inputs: np.ndarray) -> np.ndarray:
+        """The outputs for these samples as numbers: (samples,) or (samples, classes)."""
+        return scores(self.backend, self.model, inputs)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs behind this model, those before a resume included."""
+        return self.epochs_before + len(self.history.epochs)
+
+
+def scores(backend: ModuleType, model: Any, inputs: np.ndarray) -> np.ndarray:
+    """The outputs of `model` for these samples as numbers, without a graph."""
+    with backend.no_grad():
+        parts = [
+            np.asarray(model(inputs[i : i + ROWS_AT_ONCE]).data)
+            for i in range(0, len(inputs), ROWS_AT_ONCE)
+        ]
+    return np.concatenate(parts)
+
+
+def check(settings: Settings) -> Settings:
+    """These settings, or an InputError that says which of them cannot be."""
+    s = settings
+    for option, names, name in (
+        ("--activation", ACTIVATIONS, s.activation),
+        ("--init", INITS, s.init),
+        ("--loss", LOSSES, s.loss),
+        ("--optimizer", OPTIMIZERS, s.optimizer),
+        ("--schedule", SCHEDULES, s.schedule),
+    ):
+        if name not in names:
+            raise InputError(f"{option} {name}: choose one of {', '.join(names)}")
+    if not 0.0 < s.lr < math.inf:
+        raise InputError(f"--lr {s.lr}: a finite number above 0 is expected")
+    if not 0.0 <= s.weight_decay < math.inf:
+        raise InputError(
+            f"--weight-decay {s.weight_decay}: a finite number of 0 or more is expected"
+        )
+    if not 0.0 <= s.momentum < 1.0:
+        raise InputError(f"--momentum {s.momentum}: a number from 0 to below 1 is expected")
+    if s.momentum and s.optimizer != "sgd":
+        raise InputError(f"--momentum goes with --optimizer sgd, not {s.optimizer}")
+    if not 0.0 <= s.validation < 1.0:
+        raise InputError(f"--validation {s.validation}: a fraction from 0 to below 1 is expected")
+    for option, number in (("--epochs", s.epochs), ("--batch-size", s.batch_size)):
+        if number < 1:
+            raise InputError(f"{option} {number}: 1 or more is expected")
+    if not 0 <= s.seed < 2**32:
+        raise InputError(f"--seed {s.seed}: a number from 0 to {2**32 - 1} is expected")
+    return settings
+
+
+def as_json(settings: Settings) -> dict[str, Any]:
+    """The settings as what JSON can hold; `from_json` is the inverse."""
+    return asdict(settings) | {"hidden": list(settings.hidden)}
+
+
+def from_json(entries: dict[str, Any]) -> Settings:
+    """Settings from what as_json gave. TypeError, KeyError or InputError for anything else."""
+    return check(Settings(**(entries | {"hidden": tuple(int(n) for n in entries["hidden"])})))
