@@ -197,6 +197,12 @@ def pytest_pyfunc_call(pyfuncitem):
     """Say in one line what is not there yet, where Python would show a traceback."""
     try:
         return (yield)
+    except AssertionError as error:
+        # The message says it all; pytest's account of how the condition came out would bury it.
+        message, _, account = str(error).partition("\nassert ")
+        if account and not message.startswith("assert "):
+            error.args = (message,)
+        raise
     except AttributeError as error:
         backend = pyfuncitem.funcargs.get("backend")
         if backend is None or error.name is None:

@@ -1,0 +1,239 @@
+"""Every operation: value, derivative, PyTorch's opinion, and what happens at the edges."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from cases.bad_inputs import of_chapter
+from cases.numbers import close, same
+from cases.operations import BINARY, EDGE_PAIRS, ORDINARY, UNARY, expected_binary
+from cases.refusals import check_refusal
+
+each_function = pytest.mark.parametrize("function", UNARY, ids=str)
+each_operation = pytest.mark.parametrize("operation", BINARY, ids=str)
+
+# Known values and derivatives, computed with mpmath to 40 digits and rounded to double.
+KNOWN = [
+    ("exp", 2.0, 7.38905609893065, 7.38905609893065),
+    ("log", 0.1, -2.3025850929940455, 10.0),
+    ("tanh", 0.5, 0.46211715726000974, 0.7864477329659274),
+    ("tanh", 3.0, 0.9950547536867305, 0.00986603716544019),
+    ("sigmoid", -3.0, 0.04742587317756678, 0.04517665973091213),
+    ("sigmoid", 3.0, 0.9525741268224333, 0.04517665973091213),
+    ("sigmoid", -710.0, 4.47628622567513e-309, None),
+    ("softplus", 3.0, 3.048587351573742, 0.9525741268224333),
+    ("softplus", 800.0, 800.0, 1.0),
+    ("gelu", 1.0, 0.8413447460685429, 1.0833154705876864),
+    ("atanh", 0.5, 0.5493061443340549, 4 / 3),
+    ("asinh", 0.5, 0.48121182505960347, 0.8944271909999159),
+    ("log1p", 1e-10, 9.999999999500001e-11, None),
+]
+
+
+def slope_at(backend, function, x):
+    v = backend.Value(x)
+    y = function(v)
+    y.backward()
+    return y.data, v.grad
+
+
+@pytest.mark.parametrize(("name", "x", "value", "slope"), KNOWN)
+def test_known_values(backend, name, x, value, slope):
+    """Values and derivatives that were computed to forty digits."""
+    # The last digit of a library's function may be off; 4e-16 is less than two units of it.
+    y, dy = slope_at(backend, lambda v: getattr(v, name)(), x)
+    assert close(y, value, 4e-16), f"{name}({x}) is {y!r}, expected {value!r}"
+    assert slope is None or close(dy, slope, 1e-13), f"the slope of {name} at {x} is {dy!r}, expected {slope!r}"
+
+
+@each_function
+def test_values(backend, function):
+    """Rule 1.7."""
+    for x in function.points:
+        v = backend.Value(x)
+        y = function.apply(v)
+        assert close(y.data, function.value(x)), f"{function}({x}) is {y.data!r}, expected {function.value(x)!r}"
+        assert type(y.data) is float
+        assert y.op == function.op, f"op is {y.op!r}, expected {function.op!r}"
+        assert y.operands == (v,), f"operands of {function} are {y.operands!r}, expected the one Value: one node a function"
+
+
+@each_function
+def test_derivatives(backend, function):
+    """Rule 1.16: the table of local gradients."""
+    for x in function.points:
+        y, dy = slope_at(backend, function.apply, x)
+        expected = function.slope(x, function.value(x))
+        assert close(dy, expected), (
+            f"the derivative of {function} at {x} is {dy!r}, expected {expected!r} "
+            f"({abs(dy - expected) / max(abs(expected), 1e-300):.2g} off)"
+        )
+
+
+@pytest.mark.parametrize("function", [f for f in UNARY if f.torch], ids=str)
+def test_agrees_with_pytorch(backend, function):
+    """Values and gradients of PyTorch in float64."""
+    theirs = getattr(torch, function.torch, None) or getattr(torch.nn.functional, function.torch)
+    for x in function.points:
+        if x in (0.999999, 1.000001):
+            continue  # so near to a pole PyTorch's formula loses digits that (1 - x)(1 + x) keeps
+        t = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+        u = theirs(t)
+        u.backward()
+        y, dy = slope_at(backend, function.apply, x)
+        assert close(y, u.item()), f"{function}({x}) is {y!r}, PyTorch says {u.item()!r}"
+        # 1 - y·y and its kin lose digits where y is close to 1; so do PyTorch's, but others.
+        assert close(dy, t.grad.item(), 1e-12, 1e-16), f"the slope of {function} at {x} is {dy!r}, PyTorch says {t.grad.item()!r}"
+
+
+def special(kind):
+    return [
+        pytest.param(function, *case, id=f"{function} at {case[0]!r}")
+        for function in UNARY
+        for case in function.special
+        if (len(case) == 2) is (kind == "error")
+    ]
+
+
+@pytest.mark.parametrize(("function", "x", "value", "slope"), special("value"))
+def test_special_values(backend, function, x, value, slope):
+    """Zeros of both signs, infinities, nan, huge, tiny, and exactly at a kink (rules 1.15 and 1.16)."""
+    y, dy = slope_at(backend, function.apply, x)
+    fixed_sign = isinstance(value, float)  # an int in the table leaves the sign of a zero open
+    assert same(y, value) if fixed_sign and value == 0 else close(y, value), (
+        f"{function}({x!r}) is {y!r}, expected {value!r}"
+    )
+    if slope is not None:
+        assert close(dy, slope), f"the slope of {function} at {x!r} is {dy!r}, expected {float(slope)!r}"
+
+
+@pytest.mark.parametrize(("function", "x", "error"), special("error"))
+def test_errors_follow_python(backend, function, x, error):
+    """Rule 1.15: what Python's `math` raises, with the operation and the data in the message."""
+    kind, why = error
+    with pytest.raises(kind) as caught:
+        got = function.apply(backend.Value(x))
+        pytest.fail(f"{function}({x!r}) gave {got!r}, expected {kind.__name__}", pytrace=False)
+    assert str(caught.value) == f"cannot compute {function}({x!r}): {why}"
+
+
+FORMS = ("Value, Value", "Value, number", "number, Value")
+
+
+def run_binary(backend, operation, form, a, b):
+    """(y, dy/da, dy/db), None for the slope to a number, or the exception."""
+    x = a if form == "number, Value" else backend.Value(a)
+    z = b if form == "Value, number" else backend.Value(b)
+    try:
+        y = operation.apply(x, z)
+    except ArithmeticError as error:
+        return error
+    except ValueError as error:
+        return error
+    y.backward()
+    return y.data, getattr(x, "grad", None), getattr(z, "grad", None)
+
+
+def check_binary(backend, operation, form, a, b):
+    """What is wrong with one operation on one pair of numbers, or None."""
+    expected = expected_binary(operation, a, b)
+    got = run_binary(backend, operation, form, a, b)
+    what = f"{operation.expression(a, b)} ({form})"
+    if isinstance(expected, tuple):
+        kind, why = expected
+        message = f"cannot compute {operation.expression(a, b)}: {why}"
+        if type(got) is not kind:
+            return f"{what} gave {got!r}, expected {kind.__name__}"
+        return None if str(got) == message else f"{what} says {str(got)!r}, expected {message!r}"
+    if isinstance(got, Exception):
+        return f"{what} raised {got!r}, expected {expected!r}"
+    if not close(got[0], expected):
+        return f"{what} is {got[0]!r}, expected {expected!r}"
+    for side, slope, right in zip("left", got[1:], operation.slopes(a, b, expected), strict=False):
+        if slope is not None and not close(slope, right):
+            return f"{what}: the slope to the {'left' if side == 'l' else 'right'} operand is {slope!r}, expected {right!r}"
+    return None
+
+
+@each_operation
+@pytest.mark.parametrize("form", FORMS)
+def test_operators(backend, operation, form):
+    """Rules 1.5 and 1.16: value and slopes of the operators and maximum and minimum."""
+    if form == "number, Value" and not operation.operator:
+        form = "Value, number"  # maximum is a method: a number cannot stand on its left
+    for a, b in ORDINARY:
+        try:
+            expected_binary(operation, a, b)
+        except ValueError:
+            continue
+        complaint = check_binary(backend, operation, form, a, b)
+        assert complaint is None, complaint
+
+
+@each_operation
+@pytest.mark.parametrize("form", FORMS)
+def test_operators_at_the_edges(backend, operation, form):
+    """Rules 1.15 and 1.16: every pair of 0.0, -0.0, ±1, ±inf, nan, huge and tiny numbers."""
+    if form == "number, Value" and not operation.operator:
+        form = "Value, number"
+    complaints = [check_binary(backend, operation, form, a, b) for a, b in EDGE_PAIRS]
+    complaints = [c for c in complaints if c]
+    assert not complaints, f"{len(complaints)} pairs, first of all: " + "; ".join(complaints[:3])
+
+
+TORCH_OPERATIONS = {
+    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow,
+    "maximum": torch.maximum, "minimum": torch.minimum,
+}  # fmt: skip
+
+
+@each_operation
+def test_operators_agree_with_pytorch(backend, operation):
+    """Values and gradients of PyTorch in float64, at ordinary numbers and at the edges."""
+    for a, b in itertools.chain(ORDINARY, EDGE_PAIRS):
+        got = run_binary(backend, operation, FORMS[0], a, b)
+        if isinstance(got, Exception):
+            continue  # on scalars Python's errors come first
+        x, z = (torch.tensor(n, dtype=torch.float64, requires_grad=True) for n in (a, b))
+        y = TORCH_OPERATIONS[operation.name](x, z)
+        y.backward()
+        theirs = (y.item(), x.grad.item(), z.grad.item())
+        for what, ours, other in zip(("", "slope to the left", "slope to the right"), got, theirs, strict=True):
+            assert close(ours, other), f"{operation.expression(a, b)} {what}: {ours!r}, PyTorch says {other!r}"
+
+
+@each_operation
+def test_same_operand_twice(backend, operation):
+    """x op x: both slopes add up."""
+    x = backend.Value(1.7)
+    operation.apply(x, x).backward()
+    left, right = operation.slopes(1.7, 1.7, operation.value(1.7, 1.7))
+    assert close(x.grad, left + right), f"the slope of x {operation} x is {x.grad!r}, expected {left + right!r}"
+
+
+def test_overflow_is_silent_in_sums_and_products(backend):
+    """Rule 1.15: float + - * and / overflow to inf, as in Python; ** does not."""
+    v = backend.Value(1e308)
+    assert (v * 10).data == math.inf and (v + v).data == math.inf and (-v - v).data == -math.inf
+    assert (v / 1e-10).data == math.inf
+    x = backend.Value(1e200)
+    assert (x * x).data == math.inf
+
+
+def test_relu_of_nan(backend):
+    """Rule 1.16: nan stays nan, so that a broken loss is seen."""
+    assert math.isnan(backend.Value(math.nan).relu().data), "relu(nan) is nan; `max(0, nan)` would hide it"
+
+
+def test_numpy_like_numbers_as_operands(backend):
+    """Rule 1.9: a 0-dimensional tensor is a number: what has __float__ takes part."""
+    v = backend.Value(3.0)
+    assert backend.Value(torch.tensor(2.5)).data == 2.5
+    assert (v * torch.tensor(2.0)).data == 6.0
+
+
+@pytest.mark.parametrize("case", of_chapter("functions"), ids=str)
+def test_refuses(backend, case):
+    """Bad input is answered with the error that the interface names, and says what came."""
+    check_refusal(backend, case)
