@@ -1,0 +1,156 @@
+"""Everything that is run on this project: `python -m nox --list` tells what there is.
+
+Each session has an environment of its own below .nox/, which the next run uses again: what has not
+changed since is not installed a second time. What stands after `--` goes on to pytest.
+
+TRIGRAD_TORCH_INDEX_URL, if set, is a package index with CPU builds of PyTorch, which pip asks too.
+Where there is none, pip may choose the build for GPUs, gigabytes that nothing here uses.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
+TORCH = "torch==2.13.0"  # the reference of the tests: another version may differ in the last digit
+SUITE = ("pytest>=8.4", "hypothesis>=6.100")
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["conformance", "parity"]
+nox.options.reuse_venv = "yes"
+nox.options.default_venv_backend = "virtualenv"
+
+
+@nox.session
+@nox.parametrize("backend", BACKENDS, ids=BACKENDS)
+def conformance(session: nox.Session, backend: str) -> None:
+    """One backend against the interface, with nothing installed that only the others need."""
+    install(session, *SUITE, torch=True, backends=[backend], extras="drawing,saving")
+    if backend != "numpy_vectorized":
+        session.run("python", "-c", NO_NUMPY, silent=True)
+    pytest(session, "shared_tests/conformance", f"--backend={backend}")
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """All three backends against each other, and all other tests: training, tensors, documents."""
+    install(session, *SUITE, torch=True, backends=BACKENDS, extras="training")
+    pytest(session, "shared_tests")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train on two moons and on handwritten digits with each backend, from one seed."""
+    install(session, backends=BACKENDS, extras="training")
+    session.run("python", "-m", "pure_python.training.demo", *session.posargs)
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """The three backends, PyTorch and micrograd side by side: losses, speed, memory."""
+    install(session, "micrograd==0.1.0", torch=True, backends=BACKENDS, extras="training")
+    session.run("python", "-m", "pure_python.training.compare", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: mistakes, order of imports, layout."""
+    install(session, "ruff==0.17.5")  # another version may lay code out differently
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check", *session.posargs)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict: the three backends, and the stubs of the compiled modules."""
+    install(session, "mypy==2.4.1", backends=BACKENDS, extras="training")
+    for backend in BACKENDS:
+        session.run("mypy", "--strict", "--config-file=.mypy.ini", f"{backend}/src", silent=False)
+    session.run("stubtest", "cython_core")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The sdist and the wheel of each, into dist/, and the conformance suite on the sdists."""
+    install(session, "build>=1.2", *SUITE, torch=True)
+    shutil.rmtree("dist", ignore_errors=True)
+    for backend in BACKENDS:
+        session.run("python", "-m", "build", "--outdir=dist", backend, silent=True)
+    for archive in sorted(Path("dist").iterdir()):
+        session.log(f"built {archive}, {archive.stat().st_size / 1024:.0f} KiB")
+    names = [f"trigrad-{backend.replace('_', '-')}" for backend in BACKENDS]
+    session.run("python", "-m", "pip", "uninstall", "--yes", *names, silent=True)
+    # --find-links and the sdists by name: pip finds the one that the other two depend on.
+    sdists = [f"{path}[drawing,saving]" for path in sorted(Path("dist").glob("*.tar.gz"))]
+    session.install("--find-links=dist", *sdists)
+    pytest(session, "shared_tests/conformance")
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    """Draw the pictures of the README anew. Needs the `dot` program of Graphviz."""
+    install(session, backends=BACKENDS, extras="training")
+    session.run("python", "docs/images/draw.py", *session.posargs)
+
+
+NO_NUMPY = "import importlib.util as u; exit('NumPy is here' if u.find_spec('numpy') else 0)"
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    session.run("python", "-m", "pytest", *arguments, *session.posargs)
+
+
+def install(
+    session: nox.Session,
+    *requirements: str,
+    torch: bool = False,
+    backends: tuple[str, ...] | list[str] = (),
+    extras: str = "",
+) -> None:
+    """Install what this session needs, save what an earlier run has installed from the same files."""
+    # The folder that a command is run in stays off Python's path: the folder of a backend that is not
+    # installed would be imported from there, as an empty package.
+    session.env["PYTHONSAFEPATH"] = "1"
+    record = Path(session.virtualenv.location) / "installed.json"
+    installed = json.loads(record.read_text()) if record.exists() else {}
+
+    def once(what: str, state: str, *arguments: str) -> None:
+        if installed.get(what) == state:
+            session.log(f"{what}: unchanged, not installed again")
+            return
+        done = session.run_install("python", "-m", "pip", "install", *arguments, silent=True)
+        if done is not None:  # None: nox was told to install nothing
+            installed[what] = state
+            record.write_text(json.dumps(installed))
+
+    if torch:
+        # On its own, so that nothing else is looked for in the other index.
+        index = os.environ.get("TRIGRAD_TORCH_INDEX_URL")
+        once(TORCH, TORCH, TORCH, *(["--extra-index-url", index] if index else []))
+    if requirements:
+        once(", ".join(requirements), "", *requirements)
+    if backends:
+        # All depend on pure_python, so it is named with them and comes from this checkout.
+        folders = dict.fromkeys(["pure_python", *backends])
+        sources = [f"./{folder}[{extras}]" for folder in folders]
+        state = digest(folders)
+        if installed.get(", ".join(sources)) != state:
+            # pip takes a version number that it knows for the code that it knows.
+            names = [f"trigrad-{folder.replace('_', '-')}" for folder in folders]
+            session.run_install("python", "-m", "pip", "uninstall", "--yes", *names, silent=True)
+        once(", ".join(sources), state, *sources)
+
+
+def digest(folders: dict[str, None]) -> str:
+    """A fingerprint of the source files below some folders."""
+    state = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("*")):
+            made = any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+            if path.is_file() and not made:
+                state.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
+    return state.hexdigest()
