@@ -221,7 +221,7 @@ def fail(error: Exception, expression: str) -> NoReturn:
 
 
 def raise_to(a: float, b: float) -> float:
-    if a == 0.0 and b < 0.0:  # math.pow calls this a domain error; Python's ** says what it is
+    if a == 0.0 and -math.inf < b < 0.0:  # a domain error to math.pow; Python's ** says what it is
         raise ZeroDivisionError
     return math.pow(a, b)  # a ** b would turn complex for (-8) ** (1/3)
 
@@ -274,7 +274,7 @@ def power_slope_exponent(a: float, b: float, y: float) -> float:
     if a > 0.0:
         return y * math.log(a)
     if a == 0.0:
-        return 0.0 if b >= 0.0 else -math.inf
+        return 0.0 if b >= 0.0 else y * -math.inf
     return math.nan
 
 
