@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
-from pure_python.engine import Value, divide
+from pure_python.engine import Value, Vector, divide, scalars_of
 from pure_python.state import OptimizerState
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
 
-class SGD(OptimizerState):
+class Optimizer(OptimizerState):
+    """What the optimisers of this backend share: a Vector among params counts as its Values."""
+
+    def _values_of(self, entry: Any) -> Iterable[Any]:
+        return scalars_of(entry) if isinstance(entry, Vector) else (entry,)
+
+
+class SGD(Optimizer):
     """Stochastic gradient descent: p -= lr · grad, with momentum if asked for.
 
     momentum: how much of the last step is kept; dampening: how much of the gradient is left out of
@@ -25,7 +33,7 @@ class SGD(OptimizerState):
 
     def __init__(
         self,
-        params: Iterable[Value],
+        params: Iterable[Value | Vector],
         lr: float,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -33,7 +41,7 @@ class SGD(OptimizerState):
         nesterov: bool = False,
     ) -> None:
         super().__init__(params, Value)
-        self.lr = self._at_least_zero("lr", lr)
+        self.lr = lr
         self.momentum = self._at_least_zero("momentum", momentum)
         self.dampening = self._at_least_zero("dampening", dampening)
         self.weight_decay = self._at_least_zero("weight_decay", weight_decay)
@@ -57,7 +65,7 @@ class SGD(OptimizerState):
         self.steps += 1
 
 
-class Adam(OptimizerState):
+class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): steps scaled by running means of the gradient and its square.
 
     betas: how much of each mean is kept; eps: keeps the division from zero; weight_decay: adds
@@ -71,14 +79,14 @@ class Adam(OptimizerState):
 
     def __init__(
         self,
-        params: Iterable[Value],
+        params: Iterable[Value | Vector],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, Value)
-        self.lr = self._at_least_zero("lr", lr)
+        self.lr = lr
         self.betas = self._fractions("betas", betas)
         self.eps = self._at_least_zero("eps", eps)
         self.weight_decay = self._at_least_zero("weight_decay", weight_decay)
@@ -106,7 +114,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Iterable[Value],
+        params: Iterable[Value | Vector],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

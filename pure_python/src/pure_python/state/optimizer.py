@@ -13,7 +13,7 @@ class OptimizerState:
     """The base of SGD, Adam and AdamW.
 
     A subclass names its hyperparameters and moments. A moment is one float for each scalar among
-    the parameters, here a list; a backend with arrays overrides `_zeros`, `_flat` and `_from_flat`.
+    the parameters, here a list; a backend with arrays overrides the hooks below.
     """
 
     hyperparameters: ClassVar[tuple[str, ...]] = ()
@@ -22,7 +22,7 @@ class OptimizerState:
     def __init__(self, params: Iterable[Any], value_type: type[Any]) -> None:
         if isinstance(params, value_type) and not getattr(params, "ndim", 0):
             raise TypeError(f"params must be a sequence of Values, got the single {params!r}")
-        self.params: list[Any] = list(params)
+        self.params: list[Any] = [p for entry in params for p in self._values_of(entry)]
         if not self.params:
             raise ValueError("an optimiser needs at least one parameter, got none")
         for p in self.params:
@@ -35,6 +35,15 @@ class OptimizerState:
         self.steps = 0
         for name in self.moments:
             setattr(self, name, self._zeros())
+
+    @property
+    def lr(self) -> float:
+        """The learning rate. ValueError if set to a negative number."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, number: float) -> None:
+        self._lr = self._at_least_zero("lr", number)
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
@@ -64,13 +73,19 @@ class OptimizerState:
                 raise ValueError(f"{name} must be {count} numbers, got {len(moment)} entries")
         if not isinstance(state["step"], int) or state["step"] < 0:
             raise ValueError(f"step must be an int of 0 or more, got {state['step']!r}")
+        # Building one of the same kind checks the hyperparameters before any is taken over.
+        checked = type(self)(self.params, **{name: state[name] for name in self.hyperparameters})
         for name in self.hyperparameters:
-            setattr(self, name, state[name])
+            setattr(self, name, getattr(checked, name))
         self.steps = state["step"]
         for name, moment in moments.items():
             setattr(self, name, self._from_flat([float(x) for x in moment]))
 
-    # Moments as this backend stores them -----------------------------------------------------
+    # Parameters and moments as this backend stores them -----------------------------------------------------
+
+    def _values_of(self, entry: Any) -> Iterable[Any]:
+        """The Values behind an entry of params: itself, or the scalars of a Vector."""
+        return (entry,)
 
     def _zeros(self) -> Any:
         return [0.0] * len(self.params)
