@@ -1,0 +1,36 @@
+"""Draws the pictures of README.md from its own example and from the main job: `nox -s images`."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pure_python import draw_dot
+
+IMAGES = Path(__file__).parent
+README = IMAGES.parents[1] / "README.md"
+
+
+def draw_expression() -> None:
+    """The graph of the first example on the page."""
+    example = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    if example is None:
+        raise SystemExit(f"{README} has no Python example to draw")
+    names: dict[str, object] = {}
+    exec(example[1], names)
+    draw_dot(names["y"]).render(outfile=IMAGES / "expression.svg", cleanup=True)
+
+
+def draw_moons() -> None:
+    """The decision boundary that training on two moons writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "cython_core", "train", "moons", "--out", folder]
+        subprocess.run(command, check=True)
+        picture = Path(folder, "decision_boundary.png").read_bytes()
+    (IMAGES / "moons.png").write_bytes(picture)
+
+
+if __name__ == "__main__":
+    draw_expression()
+    draw_moons()
