@@ -7,6 +7,7 @@ modules and `optim` the optimisers. What computes nothing is in `graph`, `state`
 from pure_python.engine import Tape, Value, Vector, no_grad
 from pure_python.functional import (
     binary_cross_entropy_with_logits,
+    concatenate,
     cross_entropy,
     dot,
     hinge_loss,
@@ -40,6 +41,7 @@ __all__ = [
     "__interface_version__",
     "__version__",
     "binary_cross_entropy_with_logits",
+    "concatenate",
     "cross_entropy",
     "dot",
     "draw",

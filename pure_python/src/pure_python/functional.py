@@ -31,6 +31,7 @@ from pure_python.engine import (
 
 __all__ = [
     "binary_cross_entropy_with_logits",
+    "concatenate",
     "cross_entropy",
     "dot",
     "hinge_loss",
@@ -69,6 +70,14 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Vector:
         return vector([linear(sample, rows, biases) for sample in x])
     inputs = arguments_of(x, "linear")
     return vector([dot_product(row, inputs, b) for row, b in zip(rows, biases, strict=True)])
+
+
+# Moving elements -----------------------------------------------------------------------------
+
+
+def concatenate(vectors: Any) -> Vector:
+    """One Vector of the elements of several sequences, in order. No operation of its own."""
+    return Vector([v for elements in vectors for v in elements])
 
 
 # Over a sequence -----------------------------------------------------------------------------

@@ -9,5 +9,6 @@ need them, never by `import pure_python`.
     trainer, checkpoint    how a network learns, and how it is kept
     figures, terminal      what a person sees
     interruption, limits   what ends a run early: Ctrl-C, memory
-    demo                   the main job with every backend from one seed
+    run                    one run from what was asked for to what is written
+    demo, demonstration    the main job with every backend from one seed
 """

@@ -59,7 +59,8 @@ class Checkpoint:
         ):
             if len(ours) != len(theirs):
                 raise InputError(
-                    f"{self.path} was trained on {len(ours)} {what}, {dataset.name} has {len(theirs)}"
+                    f"{self.path} was trained on {len(ours)} {what}, "
+                    f"{dataset.name} has {len(theirs)}"
                 )
             for a, b in zip(ours, theirs, strict=True):
                 if a != b:
@@ -127,7 +128,7 @@ def write(path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling) -> No
 
 
 def read(path: str) -> Checkpoint:
-    """The weights file at `path`. InputError if there is none, or it is damaged or of another kind."""
+    """The weights file at `path`. InputError if there is none, or it does not fit."""
     try:
         state, metadata = read_safetensors(path)
     except FileNotFoundError:
@@ -137,9 +138,7 @@ def read(path: str) -> Checkpoint:
     except ValueError as error:
         raise InputError(_naming(path, error)) from None
     if metadata.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: these weights were not written by `train`: no architecture in them"
-        )
+        raise InputError(f"{path}: not written by `train`: the network is not described")
     try:
         entries = {name: json.loads(text) for name, text in metadata.items() if name != "format"}
         checkpoint = Checkpoint(

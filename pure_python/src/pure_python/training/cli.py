@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 LIBRARIES = ("numpy", "click", "rich", "sklearn", "matplotlib", "safetensors")
 
@@ -14,14 +14,23 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
 
     args: what stands after the program's name, by default `sys.argv[1:]`.
     """
+    return with_libraries("trigrad-" + backend.replace("_", "-"), lambda: _run(backend, args))
+
+
+def with_libraries(distribution: str, program: Callable[[], int]) -> int:
+    """The exit code of `program`, or 2 and a line that says how to install what it needs."""
     if any(importlib.util.find_spec(library) is None for library in LIBRARIES):
-        distribution = "trigrad-" + backend.replace("_", "-")
         message = f'training needs more libraries: pip install "{distribution}[training]"'
-        print(message, file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 2
     try:
-        from .commands import run
-    except KeyboardInterrupt:  # the libraries take a second to load
+        return program()
+    except KeyboardInterrupt:  # before the program could see to it: libraries take a second to load
         print("error: stopped by Ctrl-C; nothing was written", file=sys.stderr)
         return 130
+
+
+def _run(backend: str, args: Sequence[str] | None) -> int:
+    from .commands import run
+
     return run(backend, args)

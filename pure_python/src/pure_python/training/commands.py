@@ -33,18 +33,29 @@ from .trainer import (
 )
 
 INTERRUPTED = 130
+# What training asks of an engine: its names in the interface.
+NEEDED = (
+    "MLP SGD Adam AdamW no_grad hinge_loss mse_loss cross_entropy binary_cross_entropy_with_logits"
+).split()
 
 
 def run(backend: str, args: Sequence[str] | None) -> int:
-    """Run the command line for the engine in the module named `backend`; the exit code.
+    """Run the command line for the engine in the module named `backend`; the exit code."""
+    return carry_out(command_line, args, f"python -m {backend}", backend)
+
+
+def carry_out(
+    command: click.Command, args: Sequence[str] | None, program: str, backend: str | None = None
+) -> int:
+    """Run a command and turn whatever went wrong into one line and an exit code.
 
     0 if all went well, 2 for bad input, 1 if the run failed, 130 after Ctrl-C: one line on
     standard error says why.
     """
     try:
-        result = command_line.main(
+        result = command.main(
             args=None if args is None else list(args),
-            prog_name=f"python -m {backend}",
+            prog_name=program,
             standalone_mode=False,
             obj=backend,
         )
@@ -109,14 +120,14 @@ class Layers(click.ParamType):
             sizes = (0,)
         if min(sizes) < 1 or "_" in text:
             raise InputError(
-                f"--hidden {shown(text)}: sizes of 1 or more with commas between them are expected, "
-                "such as 16,16, or none"
+                f"--hidden {shown(text)}: sizes of 1 or more with commas between them are "
+                "expected, such as 16,16, or none"
             )
         return sizes
 
 
 @command_line.command()
-@click.argument("dataset", required=False, type=click.Choice(datasets.NAMES))
+@click.argument("dataset", required=False, metavar="DATASET", type=click.Choice(datasets.NAMES))
 @click.option("--csv", "csv_path", metavar="FILE", help="Learn from a CSV file with a header.")
 @click.option("--target", metavar="COLUMN", help="The column of the CSV file that holds the class.")
 @click.option(
@@ -160,6 +171,9 @@ def train(
 ) -> int:
     """Train a network on DATASET, or on a CSV file.
 
+    DATASET is moons, circles or spiral (generated), or iris, breast-cancer or digits (real data
+    that scikit-learn carries).
+
     Options left out get values that suit the data set. Features are standardised; classes are
     whatever the target column holds. Ctrl-C ends the run and keeps what was learnt.
 
@@ -182,11 +196,9 @@ def train(
     if out is not None and no_out:
         raise InputError("--out and --no-out exclude each other")
     source = Source(dataset, csv_path, target, ignore, samples)
-    run = Run.prepare(_backend(backend_name), source, options, resume, save, out, not no_out)
-    run.train()
-    if not run.trainer.history.epochs:
+    run = Run.prepare(backend_named(backend_name), source, options, resume, save, out, not no_out)
+    if not run.carry_out():
         return _failed("stopped by Ctrl-C before the first step; nothing was written", INTERRUPTED)
-    run.write()
     run.show()
     if run.interrupted:
         epoch = run.trainer.history.epochs[-1]["epoch"]
@@ -215,7 +227,7 @@ def predict(backend_name: str, weights: str, csv_path: str, out: str | None) -> 
     table, inputs = datasets.rows_to_predict(csv_path, saved.features)
     if out is not None:
         _check_output(out, weights, csv_path)
-    backend = _backend(backend_name)
+    backend = backend_named(backend_name)
     with np.errstate(all="ignore"):
         outputs = _scores(backend, saved, inputs, table)
     chosen = Objective(backend, saved.settings.loss, len(saved.classes)).chosen(outputs)
@@ -266,10 +278,15 @@ def _check_output(out: str, *inputs: str) -> None:
             raise InputError(f"--out {out}: this would overwrite what is read")
 
 
-def _backend(name: str) -> ModuleType:
+def backend_named(name: str) -> ModuleType:
+    """The engine in the module of this name. InputError if there is none."""
     try:
-        return importlib.import_module(name)
+        backend = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise InputError(f"there is no module {name}") from None
+        raise InputError(f"no backend {shown(name)}: it is not installed") from None
+    missing = [part for part in NEEDED if not hasattr(backend, part)]
+    if missing:
+        raise InputError(f"backend {name} has no {', '.join(missing)}; training needs them")
+    return backend

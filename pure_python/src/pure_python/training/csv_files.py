@@ -155,7 +155,8 @@ def _records(path: str, text: str, separator: str) -> list[tuple[int, list[str]]
                 records.append((begins, cells))
             begins = reader.line_num + 1  # a quoted cell may span lines
     except csv.Error as error:
-        raise InputError(f"{path}, line {begins}: {error}") from None
+        what = str(error).replace("unexpected end of data", "a quoted cell is not closed")
+        raise InputError(f"{path}, line {begins}: {what}") from None
     return records
 
 

@@ -16,6 +16,8 @@ GENERATED_SAMPLES = 200
 # Past these a target column holds a quantity or a name of each row, not a class.
 MOST_CLASSES = 1000
 FEWEST_ROWS_PER_CLASS = 2
+# A standard deviation needs sums of squares.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,11 @@ class Scaling:
         """The scaling of these inputs. InputError for numbers too large to square."""
         from sklearn.preprocessing import StandardScaler
 
-        with np.errstate(all="ignore"):
-            scaler = StandardScaler().fit(inputs)
-            whole = np.isfinite(scaler.mean_) & np.isfinite(scaler.scale_)
-        if not whole.all():
-            name = shown(features[int(np.argmin(whole))])
-            raise InputError(f"column {name}: the numbers are too large to be standardised")
+        too_large = np.abs(inputs).max(axis=0) > LARGEST
+        if too_large.any():
+            name = shown(features[int(np.argmax(too_large))])
+            raise InputError(f"column {name}: numbers beyond {LARGEST:g} cannot be standardised")
+        scaler = StandardScaler().fit(inputs)
         return cls(scaler.mean_, scaler.scale_)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def loss_curve(history: History, title: str) -> Figure:
     first = epochs[0] - 1
     steps = first + np.arange(1, len(history.losses) + 1) * len(rows) / len(history.losses)
     above.plot(
-        steps, history.losses, color=PALETTE[0], alpha=0.25, linewidth=0.8, label="each step"
+        steps, history.losses, color=PALETTE[0], alpha=0.35, linewidth=0.8, label="each step"
     )
     style = {"linewidth": 2, "marker": "o" if len(rows) < 20 else "", "markersize": 4}
     for name, key, colour in (("training", "", PALETTE[0]), ("held out", "held_", PALETTE[4])):
@@ -73,7 +73,7 @@ def loss_curve(history: History, title: str) -> Figure:
     for axes in (above, below):
         _tidy(axes)
         axes.grid(color=GRID, linewidth=0.8)
-        axes.legend(frameon=False, loc="best")
+    above.legend(frameon=False, loc="upper right")
     return figure
 
 
@@ -142,7 +142,7 @@ def _draw_samples(axes: Axes, dataset: Dataset, split: Split) -> None:
                 axes.scatter(
                     points[:, 0],
                     points[:, 1],
-                    s=34 if held else 24,
+                    s=36 if held else 28,
                     color=_colour(k),
                     marker=MARKERS[k % len(MARKERS)],
                     edgecolors="black" if held else "white",
@@ -186,7 +186,10 @@ def confusion_matrix(
     bar.set_label("share of the actual class (%)")
     bar.outline.set_visible(False)
     _tidy(axes)
-    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure

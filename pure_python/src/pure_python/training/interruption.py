@@ -21,7 +21,7 @@ class Interruption:
         self._installed = False
 
     def __enter__(self) -> Interruption:
-        # Signals reach the main thread alone, and a background job that ignores them goes on doing so.
+        # Signals reach the main thread alone. A background job that ignores them goes on so.
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.getsignal(signal.SIGINT)
             if self._previous is not signal.SIG_IGN:

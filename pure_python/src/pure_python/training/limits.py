@@ -37,9 +37,7 @@ def check_samples(samples: int, features: int) -> None:
 def _check(needed: int, what: str) -> None:
     free = free_memory()
     if free is not None and needed > SHARE * free:
-        raise InputError(
-            f"{what} needs about {_size(needed)} of memory, and {_size(free)} are free"
-        )
+        raise InputError(f"{what} needs {_size(needed)} of memory, and {_size(free)} are free")
 
 
 def free_memory() -> int | None:
@@ -98,8 +96,10 @@ def _count(n: int) -> str:
 
 def _size(n: int) -> str:
     if n >= 10**18:
-        return "over a million TB"
+        return "a million TB and more"
     for bound, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB")):
         if n >= bound:
-            return f"{n // bound} {unit}" if n >= 10 * bound else f"{n / bound:.1f} {unit}"
+            return (
+                f"about {n // bound} {unit}" if n >= 10 * bound else f"about {n / bound:.1f} {unit}"
+            )
     return f"{n} bytes"

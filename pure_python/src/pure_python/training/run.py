@@ -59,7 +59,7 @@ class Source:
 
 
 class Run:
-    """A training run. `prepare` checks all that can be checked; only `write` touches the disk."""
+    """A training run. `prepare` checks all that can be checked; only `carry_out` touches the disk."""
 
     def __init__(
         self,
@@ -124,8 +124,20 @@ class Run:
             run.out = _new_folder(RUNS, f"{Path(dataset.name).stem}-{backend.__name__}")
         return run
 
-    def train(self, quiet: bool = False) -> None:
-        """Train with a progress bar until the epochs are done or Ctrl-C asks for the end."""
+    def carry_out(self, quiet: bool = False) -> bool:
+        """Train, then write. False if Ctrl-C came before the first step: then nothing is written.
+
+        From here on a first Ctrl-C ends the training, and does not break off the writing.
+        """
+        with self.interruption:
+            self._train(quiet)
+            if not self.trainer.history.epochs:
+                return False
+            self.interruption.unbreakable = True
+            self._write()
+        return True
+
+    def _train(self, quiet: bool) -> None:
         settings, parts = self.trainer.settings, self.split
         scaled = Split(
             self.scaling(parts.inputs),
@@ -136,10 +148,7 @@ class Run:
         n_batches = math.ceil(len(parts.inputs) / settings.batch_size)
         first = self.trainer.epochs_before + 1
         began = time.perf_counter()
-        with (
-            self.interruption,
-            Watch(n_batches * settings.epochs, settings.epochs, first, quiet) as watch,
-        ):
+        with Watch(n_batches * settings.epochs, settings.epochs, first, quiet) as watch:
             self.trainer.train(scaled, self.interruption, watch.step, watch.epoch)
         self.seconds = time.perf_counter() - began
         self.interrupted = self.interruption.requested
@@ -198,16 +207,8 @@ class Run:
             },
         }
 
-    def write(self) -> None:
-        """Write weights first, then figures and metrics. A first Ctrl-C does not break it off."""
-        with self.interruption:
-            self.interruption.unbreakable = True
-            try:
-                self._write()
-            finally:
-                self.interruption.unbreakable = False
-
     def _write(self) -> None:
+        # What was learnt comes first: a disk that fills up may yet cost the figures.
         if self.save:
             checkpoint.write(self.save, self.trainer, self.dataset, self.scaling)
             self.written.append(self.save)
@@ -256,7 +257,8 @@ class Run:
             (
                 "training",
                 f"{settings.loss}, {settings.optimizer}, "
-                f"{_counted(len(history.epochs), 'epoch')}, {_counted(len(history.losses), 'step')}",
+                f"{_counted(len(history.epochs), 'epoch')}, "
+                f"{_counted(len(history.losses), 'step')}",
             ),
             ("loss", f"{last['loss']:.6f}"),
             ("training accuracy", f"{100 * last['accuracy']:.1f} %"),

@@ -11,14 +11,13 @@ import sys
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 
@@ -37,10 +36,9 @@ class Watch:
         self._first, self._epochs = first_epoch, epochs
         console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            Measures(),
+            Measures(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(),
             console=console,
             disable=quiet or not console.is_terminal,
