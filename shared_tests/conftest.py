@@ -183,7 +183,6 @@ def no_traces_left(request):
             "the garbage collector is on": gc.isenabled(),
             "the recursion limit": sys.getrecursionlimit(),
             "the working directory": os.getcwd(),
-            "the environment": dict(os.environ, PYTEST_CURRENT_TEST=""),
         }
 
     before = state()

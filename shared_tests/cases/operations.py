@@ -228,7 +228,7 @@ def c_divide(a: float, b: float) -> float:
 def power_slopes(a: float, b: float, y: float) -> tuple[float, float]:
     by_base = 0.0 if b == 0 else b * c_power(a, b - 1)
     if a == 0:
-        by_exponent = 0.0 if b >= 0 else nan
+        by_exponent = 0.0 if b >= 0 else y * -inf
     else:
         by_exponent = nan if a < 0 or a != a else y * math.log(a)
     return by_base, by_exponent
