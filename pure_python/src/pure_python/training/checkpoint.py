@@ -68,11 +68,11 @@ class Checkpoint:
                         f"{self.path} was trained on {what} such as {shown(a)}, where "
                         f"{dataset.name} has {shown(b)}"
                     )
-        hidden, theirs = self.sizes[1:-1], settings.hidden
-        if hidden != theirs:
+        hidden = self.sizes[1:-1]
+        if hidden != settings.hidden:
             raise InputError(
                 f"{self.path} has hidden layers {_written(hidden)}, --hidden asks for "
-                f"{_written(theirs)}"
+                f"{_written(settings.hidden)}"
             )
         if self.settings.activation != settings.activation:
             raise InputError(

@@ -104,7 +104,7 @@ def command_line() -> None:
     """
 
 
-class Layers(click.ParamType):
+class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Hidden layers: sizes with commas between them, or `none`."""
 
     name = "sizes"
@@ -158,6 +158,7 @@ class Layers(click.ParamType):
 @click.pass_obj
 def train(
     backend_name: str,
+    /,
     dataset: str | None,
     csv_path: str | None,
     target: str | None,

@@ -8,8 +8,12 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 SEPARATORS = ",;\t|"
 ROWS_TO_SNIFF = 50
@@ -139,7 +143,7 @@ def _separator(text: str) -> str:
     return best
 
 
-def _reader(text: str, separator: str, strict: bool):
+def _reader(text: str, separator: str, strict: bool) -> Reader:
     lines = io.StringIO(text, newline="")
     return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 

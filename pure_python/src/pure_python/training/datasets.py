@@ -58,7 +58,8 @@ class Scaling:
         return cls(scaler.mean_, scaler.scale_)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        return (inputs - self.mean) / self.scale
+        scaled: np.ndarray = (inputs - self.mean) / self.scale
+        return scaled
 
 
 @dataclass(frozen=True)

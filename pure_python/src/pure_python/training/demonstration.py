@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from pure_python.state.files import write_whole
 
@@ -29,13 +30,13 @@ DASHES = ("-", "--", ":", "-.")
 @click.option("--seed", type=int, default=1337, show_default=True)
 def demo(out: str, names: tuple[str, ...], epochs: int | None, seed: int) -> int:
     """Train each backend on two moons and on the digits, from one seed, and compare."""
-    names = names or BACKENDS
+    backends = [backend_named(name) for name in names or BACKENDS]
     runs: dict[str, list[Run]] = {}
     for dataset in DATASETS:
-        for name in names:
+        for backend in backends:
             options = {"seed": seed, "epochs": epochs}
-            folder = str(Path(out, f"{dataset}-{name}"))
-            run = Run.prepare(backend_named(name), Source(dataset), options, out=folder)
+            folder = str(Path(out, f"{dataset}-{backend.__name__}"))
+            run = Run.prepare(backend, Source(dataset), options, out=folder)
             if not run.carry_out() or run.interrupted:
                 raise KeyboardInterrupt
             runs.setdefault(dataset, []).append(run)
@@ -134,6 +135,7 @@ def digits_figure(runs: list[Run]) -> Figure:
         accuracies = [100 * row["held_accuracy"] for row in history.epochs]
         right.plot(epochs, accuracies, label=f"{name}, {run.seconds:.1f} s", **style)
     left.set_yscale("log")
+    left.yaxis.set_minor_formatter(NullFormatter())
     left.set_ylabel("training loss")
     right.set_ylabel("held-out accuracy (%)")
     right.axhline(95, color=figures.PALE_INK, linewidth=1, linestyle=(0, (1, 3)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 
 class Interruption:
@@ -17,7 +18,7 @@ class Interruption:
     def __init__(self) -> None:
         self.requested = False
         self.unbreakable = False
-        self._previous = None
+        self._previous: Any = None
         self._installed = False
 
     def __enter__(self) -> Interruption:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from .errors import InputError
 
-# A scalar node with its slots, its numbers and its place in a list; measured to be less than this.
-BYTES_PER_NODE = 240
+# A scalar node with its slots, its numbers and its place in a list; measured to be a little less.
+BYTES_PER_NODE = 280
 # An array element: data, gradient and a temporary.
 BYTES_PER_ELEMENT = 24
-# The optimiser's two moments and the copy that is saved.
-BYTES_PER_MOMENTS = 72
+# The optimiser's two moments, and their text in the file that is saved.
+BYTES_PER_MOMENTS = 130
 # The share of what is free that a run may plan with; the rest is for the libraries.
 SHARE = 0.9
 

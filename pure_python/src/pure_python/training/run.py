@@ -59,7 +59,7 @@ class Source:
 
 
 class Run:
-    """A training run. `prepare` checks all that can be checked; only `carry_out` touches the disk."""
+    """A training run. `prepare` checks all that can be checked, `carry_out` writes."""
 
     def __init__(
         self,
@@ -110,8 +110,7 @@ class Run:
         limits.check_network(
             [n_features, *settings.hidden, n_outputs],
             batch=max(min(settings.batch_size, len(dataset)), min(len(dataset), ROWS_AT_ONCE)),
-            # What only the engine with arrays has, by the interface.
-            arrays=hasattr(backend, "concatenate"),
+            arrays=_stores_arrays(backend),
         )
         parts = split(dataset, settings.validation, settings.seed)
         scaling = saved.scaling if saved else Scaling.of(parts.inputs, dataset.features)
@@ -280,6 +279,12 @@ def fingerprint(dataset: Dataset) -> str:
     digest.update(np.ascontiguousarray(dataset.inputs, "<f8").tobytes())
     digest.update(np.ascontiguousarray(dataset.targets, "<i8").tobytes())
     return digest.hexdigest()
+
+
+def _stores_arrays(backend: ModuleType) -> bool:
+    """Whether a parameter of this engine holds more than a scalar."""
+    probe = backend.MLP(2, [2], seed=0)
+    return bool(len(probe.parameters()) < probe.nparams())
 
 
 def _check_file(path: str, read: str | None) -> None:

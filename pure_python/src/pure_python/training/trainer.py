@@ -111,7 +111,8 @@ class Objective:
         return loss(outputs, labels.tolist())
 
     def _signs(self, targets: np.ndarray) -> np.ndarray:
-        return 2.0 * np.eye(self.n_classes)[targets] - 1.0
+        signs: np.ndarray = 2.0 * np.eye(self.n_classes)[targets] - 1.0
+        return signs
 
     def chosen(self, scores: np.ndarray) -> np.ndarray:
         """The class of each row of outputs' data, as an index."""
