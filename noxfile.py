@@ -66,10 +66,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict: the three backends, and the stubs of the compiled modules."""
+    """mypy, strict: each backend, a user's script with it, and the stubs of compiled modules."""
     install(session, "mypy==2.4.1", backends=BACKENDS, extras="training")
+    script = Path("shared_tests/typed/script.py").read_text(encoding="utf-8")
     for backend in BACKENDS:
-        session.run("mypy", "--strict", "--config-file=.mypy.ini", f"{backend}/src", silent=False)
+        session.run("mypy", f"{backend}/src")
+        with_it = Path(session.create_tmp(), f"script_with_{backend}.py")
+        with_it.write_text(script.replace("from pure_python", f"from {backend}"), encoding="utf-8")
+        session.run("mypy", str(with_it))
     session.run("stubtest", "cython_core")
 
 
