@@ -58,7 +58,8 @@ class Backend:
     @property
     def arrays(self) -> bool:
         """Whether it has the tensor extension: its Vectors are arrays, its parameters are tensors."""
-        return self.has("concatenate")
+        vector, value = getattr(self.module, "Vector", object), getattr(self.module, "Value", None)
+        return value is not None and issubclass(vector, value)
 
 
 def load_backend(name: str, folder: Path) -> Backend:

@@ -1,0 +1,348 @@
+"""The graph: traced, drawn, replayed by Tape, and checked by differences."""
+
+import re
+
+import graphviz
+import pytest
+from cases.bad_inputs import of_chapter
+from cases.numbers import all_close, close, worst
+from cases.refusals import check_refusal
+
+
+def expression(backend):
+    """f = tanh(a·b + c), the first documented example."""
+    a, b, c = backend.Value(2.0, label="a"), backend.Value(3.0, label="b"), backend.Value(5.0, label="c")
+    return (a * b + c).tanh(), (a, b, c)
+
+
+def ops(nodes):
+    return [n.op for n in nodes]
+
+
+# trace ---------------------------------------------------------------------------------------
+
+
+def test_trace(backend):
+    """Rule 5.1: nodes in topological order, depth first, operands from left to right; edges in pairs."""
+    f, (a, b, c) = expression(backend)
+    nodes, edges = backend.trace(f)
+    product, total = f.operands[0].operands[0], f.operands[0]
+    assert nodes == [a, b, product, c, total, f], f"the nodes are {nodes}"
+    assert edges == [(a, product), (b, product), (product, total), (c, total), (total, f)]
+
+
+def test_trace_shows_both_edges(backend):
+    """Rule 5.1: an operand that is used twice has two edges, and is one node."""
+    a = backend.Value(2.0)
+    y = a + a
+    assert backend.trace(y) == ([a, y], [(a, y), (a, y)])
+
+
+def test_trace_of_several_roots(backend):
+    """Rule 5.1: a Vector or a sequence; what they share comes once."""
+    a = backend.Value(2.0)
+    b, c = a * 2.0, a * 3.0
+    assert backend.trace([b, c]) == ([a, b, c], [(a, b), (a, c)])
+    nodes, _ = backend.trace(backend.Vector([1.0, 2.0]) * 2.0)
+    assert ops(nodes) == ["", "* 2.0", "", "* 2.0"]
+    assert backend.trace(a) == ([a], [])
+    assert backend.trace([]) == ([], [])
+
+
+def test_trace_goes_deep(backend):
+    """Rule 1.11."""
+    v = backend.Value(1.0)
+    for _ in range(20_000):
+        v = v + 1.0
+    nodes, edges = backend.trace(v)
+    assert len(nodes) == 20_001 and len(edges) == 20_000 and nodes[-1] is v
+
+
+def test_dot_is_traced_as_multiplies_and_adds(backend):
+    """Rule 2.3: each with the right data and grad."""
+    w, x, b = [backend.Value(2.0), backend.Value(-1.0)], [backend.Value(3.0), backend.Value(5.0)], backend.Value(0.5)
+    y = backend.dot(w, x, b)
+    (y * 10.0).backward()
+    nodes, _ = backend.trace(y)
+    assert [(n.op, n.data, n.grad) for n in nodes] == [
+        ("", 0.5, 10.0),
+        ("", 2.0, 30.0),
+        ("", 3.0, 20.0),
+        ("*", 6.0, 10.0),
+        ("+", 6.5, 10.0),
+        ("", -1.0, 50.0),
+        ("", 5.0, -10.0),
+        ("*", -5.0, 10.0),
+        ("+", 1.5, 10.0),
+    ]
+    inside = [n for n in nodes if n.op]
+    assert all(n.value is y for n in inside), "the inside of a fused node knows the Value that it belongs to"
+    nodes, edges = backend.trace(y, fused=True)
+    assert ops(nodes) == [""] * 5 + ["dot"] and nodes[-1] is y and len(edges) == 5
+
+
+def test_dot_of_numbers_and_values_is_traced(backend):
+    """Rules 1.6 and 2.3: the numbers are constants of their operations."""
+    w = [backend.Value(2.0), backend.Value(4.0)]
+    nodes, _ = backend.trace(backend.dot(w, [3.0, 5.0]))
+    assert [(n.op, n.data) for n in nodes] == [("", 2.0), ("* 3.0", 6.0), ("", 4.0), ("* 5.0", 20.0), ("+", 26.0)]
+
+
+def test_a_neuron_is_traced_as_multiplies_adds_and_activation(backend):
+    """Rule 3.4, the documented example: every number has the data and grad that it would have written out."""
+    n = backend.Neuron(2, activation="tanh", seed=1)
+    x = [backend.Value(1.0), backend.Value(-2.0)]
+    y = n(x)
+    y.backward()
+    w0, w1 = (float(n.weight[i].data) for i in range(2))
+    a, b, c, d, e = backend.Value(0.0), backend.Value(w0), backend.Value(1.0), backend.Value(w1), backend.Value(-2.0)
+    first, second = b * c, d * e
+    p = a + first
+    q = p + second
+    out = q.tanh()
+    out.backward()
+    written = [a, b, c, first, p, d, e, second, q, out]
+    nodes, edges = backend.trace(y)
+    assert ops(nodes) == ["", "", "", "*", "+", "", "", "*", "+", "tanh"], f"the operations are {ops(nodes)}"
+    assert all_close([v.data for v in nodes], [v.data for v in written])
+    assert all_close([v.grad for v in nodes], [v.grad for v in written])
+    assert len(edges) == 9
+
+
+# Drawing -------------------------------------------------------------------------------------
+
+
+def boxes(source):
+    """(label, data, grad) of each record of a DOT text."""
+    found = re.findall(r'label="\{([^"]*?)data ([^ |"]+) \| grad ([^ |"}]+)\}"', source)
+    return [(label.strip(" |"), float(data), float(grad)) for label, data, grad in found]
+
+
+def ovals(source):
+    """The operations of a DOT text."""
+    return [re.search(r'label="?([^"\]]*?)"?(?: \w+=|\])', line)[1] for line in source.splitlines() if "oval" in line]
+
+
+def test_draw_dot(backend):
+    """Rule 5.2, the first documented example: before and after backward the drawing shows data and grad."""
+    f, _ = expression(backend)
+    dot = backend.draw_dot(f)
+    assert isinstance(dot, graphviz.Digraph)
+    assert sorted(boxes(dot.source)) == sorted(
+        [("a", 2.0, 0.0), ("b", 3.0, 0.0), ("", 6.0, 0.0), ("c", 5.0, 0.0), ("", 11.0, 0.0), ("", 1.0, 0.0)]
+    )
+    assert sorted(ovals(dot.source)) == ["*", "+", "tanh"]
+    f = f.operands[0]
+    f.backward()
+    assert sorted(boxes(backend.draw_dot(f).source)) == sorted(
+        [("a", 2.0, 3.0), ("b", 3.0, 2.0), ("", 6.0, 1.0), ("c", 5.0, 1.0), ("", 11.0, 1.0)]
+    )
+
+
+def test_draw_is_draw_dot(backend):
+    """Rule 5.2."""
+    f, _ = expression(backend)
+    assert backend.draw(f).source == backend.draw_dot(f).source
+
+
+def test_drawing_draws_both_edges(backend):
+    """Rule 5.2: `a + a` has two arrows into its oval."""
+    a = backend.Value(2.0)
+    source = backend.draw_dot(a + a).source
+    arrows = [line for line in source.splitlines() if "->" in line]
+    assert len(arrows) == 3 and len(set(arrows)) == 2, f"the arrows are {arrows}"
+
+
+def test_drawing_options(backend):
+    """Rule 5.2: format, rankdir and fused."""
+    f, _ = expression(backend)
+    assert backend.draw_dot(f, format="png").format == "png" and backend.draw_dot(f).format == "svg"
+    assert "rankdir=TB" in backend.draw_dot(f, rankdir="TB").source and "rankdir=LR" in backend.draw_dot(f).source
+    y = backend.Neuron(2)([1.0, -2.0])
+    assert len(boxes(backend.draw_dot(y).source)) == 8
+    assert len(boxes(backend.draw_dot(y, fused=True).source)) == 4
+    assert ovals(backend.draw_dot(y, fused=True).source) == ["relu(dot)"]
+
+
+def test_drawing_the_same_graph_twice_gives_the_same_text(backend):
+    """Rule 5.2: nodes are numbered in the order of the trace, not by their addresses."""
+    assert backend.draw_dot(expression(backend)[0]).source == backend.draw_dot(expression(backend)[0]).source
+
+
+@pytest.mark.parametrize("label", ["x|y", "{x}", "a < b > c", 'say "x"', "back\\slash", "two\nlines", "β", "<b>x</b>", "&amp;", ""])
+def test_any_label_can_be_drawn(backend, label):
+    """Rule 5.2: a label is shown as it is; it cannot break the drawing."""
+    v = backend.Value(1.0, label=label) * 2.0
+    source = backend.draw_dot(v).source
+    assert "data 1.0000" in source and "data 2.0000" in source
+
+
+def test_too_large_to_draw(backend):
+    """Rule 5.2: a ValueError that says so and how to go on; it does not walk the rest of the graph."""
+    v = backend.Value(1.0)
+    for _ in range(2000):
+        v = v + 1.0
+    with pytest.raises(ValueError, match="1000.*max_nodes"):
+        backend.draw_dot(v)
+    assert len(boxes(backend.draw_dot(v, max_nodes=3000).source)) == 2001
+
+
+def test_the_outputs_of_a_network_can_be_drawn(backend):
+    """The documented examples: a Neuron's, a Layer's and a network's output; a sequence is drawn in one picture."""
+    for y in (
+        backend.Neuron(n_in=2)([2, 0]),
+        backend.Layer(n_in=2, n_out=4)([2, 0]),
+        backend.MLP([3, 4, 2, 1])([2.0, 3.0, -1.0]),
+        list(backend.Layer(n_in=2, n_out=4)([2, 0])),
+    ):
+        assert "digraph" in backend.draw_dot(y).source
+
+
+# Tape ----------------------------------------------------------------------------------------
+
+
+def test_tape_replays(backend):
+    """Rule 5.3: forward recomputes from the leaves' present data; backward is Value.backward."""
+    f, (a, b, c) = expression(backend)
+    f = f * 2.0 + a
+    tape = backend.Tape(f)
+    assert len(tape) == 5
+    for x in (0.1, -0.3, 2.0):
+        a.data, b.data = x, 2 * x
+        a.grad = b.grad = c.grad = 0.0
+        got = tape.forward()
+        tape.backward()
+        again, leaves = expression(backend)
+        for leaf, data in zip(leaves, (x, 2 * x, 5.0), strict=True):
+            leaf.data = data
+        fresh = (leaves[0] * leaves[1] + leaves[2]).tanh() * 2.0 + leaves[0]
+        fresh.backward()
+        assert type(got) is float and close(got, fresh.data), f"forward gives {got!r}, a fresh graph {fresh.data!r}"
+        assert f.data == got, "after forward the Values hold their new data"
+        expected = [leaf.grad for leaf in leaves]
+        assert all_close([a.grad, b.grad, c.grad], expected), worst([a.grad, b.grad, c.grad], expected)
+
+
+def test_tape_accumulates_as_backward_does(backend):
+    """Rules 1.10 and 5.3."""
+    x = backend.Value(3.0)
+    y = x * x
+    tape = backend.Tape(y)
+    tape.backward()
+    tape.backward(0.5)
+    assert close(x.grad, 9.0) and close(y.grad, 0.5)
+
+
+def test_tape_set(backend):
+    """Rule 5.3: set(leaves, values) feeds a sample."""
+    x = [backend.Value(0.0), backend.Value(0.0)]
+    w = [backend.Value(2.0), backend.Value(-1.0)]
+    tape = backend.Tape(backend.dot(w, x).relu())
+    tape.set(x, [3.0, 1])
+    assert [v.data for v in x] == [3.0, 1.0]
+    assert tape.forward() == 5.0
+    with pytest.raises(ValueError):
+        tape.set(x, [1.0, 2.0, 3.0])
+    with pytest.raises(TypeError):
+        tape.set(x, [7.0, "a"])
+    assert [v.data for v in x] == [3.0, 1.0], "a bad set changes nothing"
+
+
+def test_tape_raises_as_the_operation_does(backend):
+    """Rules 1.15 and 5.3."""
+    x = backend.Value(1.0)
+    tape = backend.Tape(x.log())
+    x.data = -1.0
+    with pytest.raises(ValueError, match="outside the function's domain"):
+        tape.forward()
+
+
+def test_tape_of_everything(backend):
+    """Rule 5.3: fused nodes, Vectors, losses and a model are replayed; a training step by Tape is the step."""
+    X, y = [[0.5, -1.0], [2.0, 0.25], [-3.0, 1.0]], [1.0, -1.0, 1.0]
+
+    def build():
+        model = backend.MLP(2, [4, 2], activation="tanh", output_activation="silu", seed=4)
+        outputs = [model(x) for x in X]
+        scores = backend.Vector([o[0] * o[1] + backend.softmax(o)[0] for o in outputs])
+        loss = backend.hinge_loss(scores, y) + backend.mse_loss(scores, y) + backend.logsumexp(scores) * 0.1
+        return model, loss + (scores * scores).mean() + backend.rms_norm(list(scores))[1] + scores.max()
+
+    model, loss = build()
+    reference, _ = build()
+    tape = backend.Tape(loss)
+    for _ in range(3):
+        model.zero_grad()
+        got = tape.forward()
+        tape.backward()
+        reference.zero_grad()
+        other, fresh = build()
+        other.load_state_dict(reference.state_dict())
+        outputs = [other(x) for x in X]
+        scores = backend.Vector([o[0] * o[1] + backend.softmax(o)[0] for o in outputs])
+        fresh = backend.hinge_loss(scores, y) + backend.mse_loss(scores, y) + backend.logsumexp(scores) * 0.1
+        fresh = fresh + (scores * scores).mean() + backend.rms_norm(list(scores))[1] + scores.max()
+        fresh.backward()
+        assert close(got, fresh.data), f"forward gives {got!r}, a fresh graph {fresh.data!r}"
+        for p, q in zip(model.parameters(), other.parameters(), strict=True):
+            assert all_close(p.grad, q.grad, 1e-11, 1e-14), worst(p.grad, q.grad)
+        for p, q in zip(model.parameters(), other.parameters(), strict=True):
+            p.data -= 0.1 * p.grad
+            q.data -= 0.1 * q.grad
+        reference.load_state_dict(other.state_dict())
+
+
+def test_tape_of_a_leaf(backend):
+    """Rule 5.3."""
+    x = backend.Value(2.0)
+    tape = backend.Tape(x)
+    assert len(tape) == 0 and tape.forward() == 2.0
+    tape.backward()
+    assert x.grad == 1.0
+
+
+# gradcheck -----------------------------------------------------------------------------------
+
+
+def test_gradcheck_finds_nothing_where_all_is_right(backend):
+    """Rule 5.4."""
+    a, b = backend.Value(0.7), backend.Value(-1.3)
+    a.grad = 5.0
+    report = backend.gradcheck(lambda a, b: (a * b + a.exp()).tanh() / b, [a, b])
+    assert report, f"gradcheck says {report}"
+    assert (a.data, b.data, a.grad, b.grad) == (0.7, -1.3, 5.0, 0.0), "data and grad are afterwards what they were"
+
+
+def test_gradcheck_finds_a_gradient_that_is_slightly_wrong(backend):
+    """Rule 5.4: 0.05 % off; the report names the input and both gradients."""
+
+    def square(x):
+        return backend.Value(x.data**2, (x,), "square", local_grads=(2 * x.data * 1.0005,))
+
+    a, b = backend.Value(3.0), backend.Value(2.0, label="wrong one")
+    report = backend.gradcheck(lambda a, b: a * a + square(b), [a, b])
+    assert not report, "a gradient that is 0.05 % off must not pass"
+    text = str(report)
+    assert "wrong one" in text or "1" in text, f"the report is {text!r}: it should name the worst input"
+    assert "4.002" in text and re.search(r"4\.0|3\.99", text.replace("4.002", "")), f"the report shows both gradients: {text!r}"
+
+
+def test_gradcheck_of_a_vector(backend):
+    """Rule 5.4: of a function with several outputs."""
+    x = [backend.Value(v) for v in (0.5, -1.0, 2.0)]
+    assert backend.gradcheck(lambda *x: backend.softmax(x)[0] + backend.rms_norm(x)[1], x)
+    assert backend.gradcheck(lambda *x: backend.scaled_dot_product_attention(x, [x, [1.0, 2.0, 0.5]], [[x[0]], [x[1]]]), x)
+
+
+def test_gradcheck_restores_after_an_error(backend):
+    """Rule 5.4."""
+    x = backend.Value(1e-8)
+    with pytest.raises(ValueError):
+        backend.gradcheck(lambda x: x.log(), [x])
+    assert x.data == 1e-8 and x.grad == 0.0
+
+
+@pytest.mark.parametrize("case", of_chapter("graph"), ids=str)
+def test_refuses(backend, case):
+    """Bad input is answered with the error that the interface names, and says what came."""
+    check_refusal(backend, case)
