@@ -53,7 +53,7 @@ def demo(session: nox.Session) -> None:
 def compare(session: nox.Session) -> None:
     """The three backends, PyTorch and micrograd side by side: losses, speed, memory."""
     install(session, "micrograd==0.1.0", torch=True, backends=BACKENDS, extras="training")
-    session.run("python", "-m", "pure_python.training.compare", *session.posargs)
+    session.run("python", "shared_tests/comparison/compare.py", *session.posargs)
 
 
 @nox.session
