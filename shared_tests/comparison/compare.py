@@ -265,28 +265,34 @@ def figure(results: list[dict]) -> Any:
     from pure_python.training.figures import GRID, INK, PALETTE
 
     canvas = Figure(figsize=(12, 8), layout="constrained")
-    canvas.suptitle("Two moons from the same weights: five engines side by side", color=INK)
+    canvas.suptitle("Two moons from the same weights: engines side by side", color=INK)
     (loss, difference), (speed, memory) = canvas.subplots(2, 2)
     names = [result["engine"] for result in results]
     colours = [PALETTE[k % len(PALETTE)] for k in range(len(results))]
     dashes = ("-", (0, (5, 3)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), "-")
     for k, (result, colour) in enumerate(zip(results, colours, strict=True)):
         # The first lies lowest and widest, so that those that coincide can all be seen.
-        style = {"color": colour, "linestyle": dashes[k % 5], "linewidth": max(1.4, 7 - 1.6 * k)}
+        style = {"color": colour, "linestyle": dashes[k % 5], "linewidth": max(1.4, 5.5 - 1.2 * k)}
         loss.plot(result["losses"], label=result["engine"], **style)
         if k:
             gaps = [max(gap, 1e-17) for gap in differences(result, results[0])]
             equal = max(gaps) <= 1e-17
             name = f"{result['engine']}, equal bits" if equal else result["engine"]
-            difference.plot(gaps, label=name, color=colour, linewidth=2)
+            difference.plot(gaps, ".", label=name, color=colour, markersize=7)
     loss.set(title="loss of each step", xlabel="step", ylabel="loss")
     loss.set_yscale("log")
-    difference.set(title=f"difference from {names[0]}", xlabel="step", ylabel="relative difference")
+    difference.set(
+        title=f"difference from {names[0]}",
+        xlabel="step",
+        ylabel="relative difference (0 at 1e-17)",
+    )
     difference.set_yscale("log")
     difference.set_ylim(5e-18, None)
     speeds = [result["steps_per_second"] for result in results]
     bars = speed.barh(names, speeds, color=colours, height=0.62)
-    speed.bar_label(bars, [f"{x:.3g}" for x in speeds], padding=4, color=INK)
+    speed.bar_label(
+        bars, [f"{x:,.0f}" if x >= 10 else f"{x:.2g}" for x in speeds], padding=4, color=INK
+    )
     speed.set(title="steps per second (more is better)", xscale="log")
     speed.set_xlim(min(speeds) / 2, max(speeds) * 3)
     peaks = [result["peak_bytes"] / 2**20 for result in results]
@@ -294,7 +300,7 @@ def figure(results: list[dict]) -> Any:
     bars = memory.barh(names, peaks, color=colours, height=0.62)
     memory.bar_label(bars, [f"{x:.0f}" for x in peaks], padding=4, color=INK)
     memory.barh(names, imports, color="white", alpha=0.6, height=0.62)
-    memory.set(title="peak memory in MiB (less is better); the pale part is the imports")
+    memory.set(title="peak memory, MiB (less is better; pale: imports)")
     memory.set_xlim(0, max(peaks) * 1.12)
     for axes in (speed, memory):
         axes.invert_yaxis()
