@@ -1,0 +1,61 @@
+"""trigrad compiled with Cython: the backend for scalar graphs at speed.
+
+`engine` has Value and the backward pass, `functional` the functions of many Values, `nn` the
+modules and `optim` the optimisers. What computes nothing is that of pure_python.
+"""
+
+from cython_core.engine import Tape, Value, Vector, no_grad
+from cython_core.functional import (
+    binary_cross_entropy_with_logits,
+    concatenate,
+    cross_entropy,
+    dot,
+    hinge_loss,
+    linear,
+    log_softmax,
+    logsumexp,
+    mean,
+    mse_loss,
+    rms_norm,
+    scaled_dot_product_attention,
+    softmax,
+)
+from pure_python.graph import draw, draw_dot, gradcheck, trace
+from cython_core.nn import MLP, Layer, Net, Neuron
+from cython_core.optim import SGD, Adam, AdamW
+
+__version__ = "0.1.0"
+__interface_version__ = "1.0"
+
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Layer",
+    "Net",
+    "Neuron",
+    "Tape",
+    "Value",
+    "Vector",
+    "__interface_version__",
+    "__version__",
+    "binary_cross_entropy_with_logits",
+    "concatenate",
+    "cross_entropy",
+    "dot",
+    "draw",
+    "draw_dot",
+    "gradcheck",
+    "hinge_loss",
+    "linear",
+    "log_softmax",
+    "logsumexp",
+    "mean",
+    "mse_loss",
+    "no_grad",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "softmax",
+    "trace",
+]

@@ -1,0 +1,1804 @@
+"""A scalar autograd engine, compiled: a node is 64 bytes and costs about what a float does.
+
+It computes the same bits as pure_python.engine, operation for operation and sum for sum; read that
+one for the ideas. Here, from top to bottom: numbers, the record of what was computed, operations on
+many operands, the backward pass, Value, Vector and Tape. Memory is in arena.pxi, the table of
+operations in operations.pxi, and how it all is laid out in engine.pxd.
+"""
+
+import reprlib
+from collections.abc import Iterable
+from contextlib import ContextDecorator
+from contextvars import ContextVar
+from numbers import Complex, Real
+
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memset
+
+__all__ = ["Tape", "Value", "Vector", "no_grad"]
+
+include "arena.pxi"
+include "operations.pxi"
+
+# ---------------------------------------------------------------------------------------------
+# Numbers
+# ---------------------------------------------------------------------------------------------
+
+
+cdef bint is_number(object x) except -1:
+    """Whether x stands for one real number: it has __float__ or __index__ and is no array."""
+    if isinstance(x, (float, int, Value)):
+        return True
+    kind = type(x)
+    return (
+        (hasattr(kind, "__float__") or hasattr(kind, "__index__"))
+        and not (isinstance(x, Complex) and not isinstance(x, Real))
+        and getattr(x, "ndim", 0) == 0
+    )
+
+
+cdef double as_float(object x) except? -1.0:
+    """x as a double, whatever kind of real number it is, or a TypeError that names it."""
+    if PyFloat_CheckExact(x):
+        return PyFloat_AS_DOUBLE(x)
+    if not is_number(x):
+        raise TypeError(f"Value needs a real number, got {describe(x)}")
+    return float(x)
+
+
+cdef object describe(object x):
+    return f"{reprlib.repr(x)} ({type(x).__name__})"
+
+
+cdef inline bint is_value(object x) noexcept:
+    return is_value_exactly(<void *>x, value_type) or isinstance(x, Value)
+
+
+cdef bint is_sequence(object x) except -1:
+    return (
+        isinstance(x, (list, tuple, Vector))
+        or (isinstance(x, Iterable) and not isinstance(x, (str, bytes, dict)) and not is_number(x))
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# no_grad
+# ---------------------------------------------------------------------------------------------
+
+paused = ContextVar("trigrad_no_grad", default=False)
+cdef Py_ssize_t no_grad_blocks = 0  # open anywhere: while none is, nobody asks the ContextVar
+
+
+class no_grad(ContextDecorator):
+    """A context manager, or decorator, inside which operations record no graph.
+
+    It holds for the thread and the asynchronous task that entered it.
+    """
+
+    def __enter__(self):
+        global no_grad_blocks
+        no_grad_blocks += 1
+        self._before = paused.get()
+        paused.set(True)
+        return self
+
+    def __exit__(self, *exception):
+        global no_grad_blocks
+        paused.set(self._before)
+        no_grad_blocks -= 1
+
+    def _recreate_cm(self):
+        return no_grad()  # each call of a decorated function remembers its own state before
+
+
+cdef inline bint recording() except -1:
+    """Whether operations record a graph here."""
+    return no_grad_blocks == 0 or not paused.get()
+
+
+# ---------------------------------------------------------------------------------------------
+# The record
+# ---------------------------------------------------------------------------------------------
+
+
+cdef inline double value_of(Cell *c) except? -1.0:
+    """The data of an operand. Its place may be elsewhere, or nobody may have called __init__."""
+    if c.code >= LEAF:
+        return c.data.number
+    initialised(c)
+    return c.data.place[0]
+
+
+cdef inline int initialised(Cell *c) except -1:
+    if unlikely(c.code == UNSET):
+        raise TypeError("this Value was never initialised: call super().__init__(data) first")
+    return 0
+
+
+cdef inline Value leaf(double data):
+    cdef Cell *c = leaf_cell()
+    c.data.number = data
+    c.grad.number = 0.0
+    c.label = NULL
+    c.code = LEAF
+    return <Value>new_reference(c)
+
+
+cdef inline Value record1(int code, double data, Cell *a, double constant):
+    """The node of an operation of one operand, and maybe a number."""
+    if unlikely(no_grad_blocks) and not recording():
+        return leaf(data)
+    cdef Cell *c = node_cell()
+    hold(a)
+    c.data.number = data
+    c.grad.number = 0.0
+    c.left = a
+    c.right.constant = constant
+    c.label = NULL
+    c.code = <Code>code
+    return <Value>new_reference(c)
+
+
+cdef inline Value record2(int code, double data, Cell *a, Cell *b):
+    """The node of an operation of two operands."""
+    if unlikely(no_grad_blocks) and not recording():
+        return leaf(data)
+    cdef Cell *c = node_cell()
+    hold(a)
+    hold(b)
+    c.data.number = data
+    c.grad.number = 0.0
+    c.left = a
+    c.right.value = b
+    c.label = NULL
+    c.code = <Code>code
+    return <Value>new_reference(c)
+
+
+cdef inline Value apply1(int code, Cell *a, double constant):
+    """An operation of one operand, and maybe a number on either side."""
+    cdef double x = value_of(a), y
+    if code <= LEAKY_RELU:
+        y = checked_unary(code, x, constant)
+    elif code < NUMBER_SUBTRACT:
+        y = binary(code, x, constant)
+    else:
+        y = binary(code, constant, x)
+    return record1(code, y, a, constant)
+
+
+cdef inline Value apply2(int code, Cell *a, Cell *b):
+    """An operation of two operands."""
+    return record2(code, binary(code, value_of(a), value_of(b)), a, b)
+
+
+cdef inline object operate(int code, int with_number, object a, object b):
+    """a and b, where b may be a number; NotImplemented where it is neither."""
+    if is_value(b):
+        return apply2(code, cell_of(a), cell_of(b))
+    if PyFloat_CheckExact(b) or is_number(b):
+        return apply1(with_number, cell_of(a), as_float(b))
+    return NotImplemented
+
+
+cdef inline object reflect(int number_with, object b, object a):
+    """The same where Python found the number, a, on the left."""
+    if PyFloat_CheckExact(a) or is_number(a):
+        return apply1(number_with, cell_of(b), as_float(a))
+    return NotImplemented
+
+
+cdef str name_of(Cell *c):
+    cdef int code = c.code
+    cdef object number
+    if code < FIRST_NODE:
+        return <str>c.left.right.fused.owner if code == CUSTOM else ""
+    if code < LEAKY_RELU:
+        return UNARY_NAMES[code - FIRST_NODE]
+    if code < OUTPUT:
+        number = c.right.constant
+        if code == LEAKY_RELU:
+            return f"leaky_relu({number!r})"
+        if code < NUMBER_SUBTRACT:
+            return f"{NUMBER_RIGHT_NAMES[code - ADD_NUMBER]} {number!r}"
+        return f"{number!r} {NUMBER_LEFT_NAMES[code - NUMBER_SUBTRACT]}"
+    if code == OUTPUT:
+        if c.left.code == PERCEPTRONS:
+            number = (<Perceptrons>c.left.right.fused.owner).activation_name()
+            return f"{number}(dot)" if number else "dot"
+        return JOINT_NAMES[c.left.code - SOFTMAX]
+    if code < FIRST_FUSED:
+        return NUMBER_RIGHT_NAMES[code - ADD]
+    return FUSED_NAMES[code - FIRST_FUSED]
+
+
+cdef tuple values_among(Fused *f):
+    return tuple([
+        <Value><PyObject *>f.operands[i].value
+        for i in range(f.count) if f.operands[i].value != NULL
+    ])
+
+
+cdef tuple operands_of(Cell *c):
+    cdef int code = c.code
+    if code < FIRST_NODE:
+        return values_among(c.left.right.fused) if code == CUSTOM else ()
+    if code == OUTPUT:
+        operands = values_among(c.left.right.fused)
+        if c.left.code == PERCEPTRONS:
+            neurons = <Perceptrons>c.left.right.fused.owner
+            return (*neurons.rows[c.index], *operands, neurons.biases[c.index])
+        return operands
+    if code < FIRST_BINARY:
+        return (<Value><PyObject *>c.left,)
+    if code < FIRST_FUSED:
+        return (<Value><PyObject *>c.left, <Value><PyObject *>c.right.value)
+    return values_among(c.right.fused)
+
+
+# ---------------------------------------------------------------------------------------------
+# Operations on many operands
+# ---------------------------------------------------------------------------------------------
+
+
+cdef class Arguments:
+    """Values and plain numbers in any mixture."""
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            if self.operands[i].value != NULL:
+                let_go(self.operands[i].value)
+        free(self.operands)
+
+    cdef int add(self, object x) except -1:
+        cdef Operand operand
+        cdef void *more
+        operand.value = NULL
+        operand.number = 0.0
+        if is_value(x):
+            operand.value = cell_of(x)
+            initialised(operand.value)
+        else:
+            operand.number = as_float(x)
+        if self.count == self.capacity:
+            more = realloc(self.operands, (2 * self.capacity + 8) * sizeof(Operand))
+            if more == NULL:
+                raise MemoryError("no memory for the operands of another node")
+            self.operands = <Operand *>more
+            self.capacity = 2 * self.capacity + 8
+        if operand.value != NULL:
+            hold(operand.value)
+        self.operands[self.count] = operand
+        self.count += 1
+        return 0
+
+    cdef int extend(self, object values, str what) except -1:
+        if isinstance(values, Vector):
+            values = (<Vector>values)._values
+        elif isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise TypeError(f"{what} needs a sequence of Values and numbers, got {describe(values)}")
+        for v in values:
+            self.add(v)
+        return 0
+
+    cdef list items(self):
+        """As Python objects."""
+        return [self.item(i) for i in range(self.count)]
+
+    cdef object item(self, Py_ssize_t i):
+        return item(&self.operands[i])
+
+
+cdef object item(Operand *operand):
+    if operand.value == NULL:
+        return operand.number
+    return <Value><PyObject *>operand.value
+
+
+cdef inline double number_of(Operand *operand) noexcept nogil:
+    return operand.number if operand.value == NULL else data_of(operand.value)
+
+
+cdef Arguments arguments_of(object values, str what):
+    """values as Arguments. TypeError if they are no sequence, or one of them no number."""
+    arguments = Arguments()
+    arguments.extend(values, what)
+    return arguments
+
+
+cdef Arguments all_scalars(object values, str what):
+    """Values and numbers of a sequence, or of a batch row by row; a single one counts as one."""
+    arguments = Arguments()
+    rows = list(values) if not is_value(values) and is_sequence(values) else [values]
+    if any([is_sequence(row) for row in rows]):
+        for row in rows:
+            arguments.extend(row, what)
+    else:
+        arguments.extend(rows, what)
+    return arguments
+
+
+# Room to compute in. It only grows, and before a node is made: so backward never has to ask for it.
+cdef double *scratch = NULL
+cdef Py_ssize_t scratch_room = 0
+
+
+cdef int reserve(Py_ssize_t numbers) except -1:
+    global scratch, scratch_room
+    cdef void *more
+    if numbers > scratch_room:
+        more = realloc(scratch, 2 * numbers * sizeof(double))
+        if more == NULL:
+            raise MemoryError("no memory for another node")
+        scratch = <double *>more
+        scratch_room = 2 * numbers
+    return 0
+
+
+cdef Value fused_node(
+    Code code, Arguments arguments, Py_ssize_t n, Py_ssize_t m, Arguments constants,
+    Py_ssize_t outputs, Py_ssize_t sums, object owner,
+):
+    """A node with these operands, which it takes over; its data are not yet computed."""
+    cdef Py_ssize_t i, extra = 0 if constants is None else constants.count
+    reserve(2 * arguments.count + 4 * outputs + 4 * (n + m) + 16)
+    cdef Cell *c = node_cell()
+    c.code = UNSET
+    c.label = NULL
+    c.data.number = 0.0
+    c.grad.number = 0.0
+    c.left = NULL
+    value = <Value>new_reference(c)  # from here on freed like any other Value
+    cdef Fused *f = <Fused *>malloc(sizeof(Fused) + (extra + 2 * outputs + sums) * sizeof(double))
+    if f == NULL:
+        raise MemoryError("no memory for another node")
+    f.n = n
+    f.m = m
+    f.count = arguments.count
+    f.operands = arguments.operands
+    arguments.operands = NULL
+    arguments.count = arguments.capacity = 0
+    f.constants = <double *>(f + 1)
+    f.data = f.constants + extra
+    f.grad = f.data + outputs
+    f.sums = f.grad + outputs
+    f.outputs = outputs
+    f.output = NULL
+    f.owner = NULL
+    for i in range(extra):
+        f.constants[i] = constants.operands[i].number
+    for i in range(outputs):
+        f.grad[i] = 0.0
+    if owner is not None:
+        f.owner = <PyObject *>owner
+        hold(f.owner)
+    c.right.fused = f
+    c.code = code
+    return value
+
+
+cdef Value record_fused(
+    Code code, Arguments arguments, Py_ssize_t n=0, Py_ssize_t m=0, Arguments constants=None
+):
+    """One output from many operands."""
+    node = fused_node(code, arguments, n, m, constants, 0, 0, None)
+    cdef Cell *c = cell_of(node)
+    compute(c)
+    if not recording():
+        return leaf(c.data.number)
+    return node
+
+
+cdef tuple record_outputs(
+    Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=0, Py_ssize_t m=0,
+    Arguments constants=None, Py_ssize_t sums=0, object owner=None,
+):
+    """Many outputs from many operands: they hang on one anchor, made before them."""
+    node = fused_node(code, arguments, n, m, constants, outputs, sums, owner)
+    cdef Cell *anchor = cell_of(node)
+    cdef Cell *c
+    cdef Py_ssize_t i
+    compute(anchor)
+    if not recording():
+        return tuple([leaf(anchor.right.fused.data[i]) for i in range(outputs)])
+    values = []
+    for i in range(outputs):
+        c = node_cell()
+        hold(anchor)
+        c.data.number = anchor.right.fused.data[i]
+        c.grad.number = 0.0
+        c.left = anchor
+        c.label = NULL
+        c.code = OUTPUT
+        c.index = <uint32_t>i
+        values.append(new_reference(c))
+    return tuple(values)
+
+
+cdef inline double total(double *xs, Py_ssize_t count) noexcept nogil:
+    cdef double result = 0.0
+    cdef Py_ssize_t i
+    for i in range(count):
+        result += xs[i]
+    return result
+
+
+cdef double largest(double *xs, Py_ssize_t count) noexcept nogil:
+    cdef double result = -INFINITY
+    cdef Py_ssize_t i
+    for i in range(count):
+        if xs[i] > result or xs[i] != xs[i]:
+            result = xs[i]
+            if result != result:
+                break
+    return result
+
+
+cdef double sum_of_exps(double *xs, Py_ssize_t count, double m) noexcept nogil:
+    cdef double result = 0.0
+    cdef Py_ssize_t i
+    for i in range(count):
+        result += exp(xs[i] - m)
+    return result
+
+
+cdef void softmax(double *xs, double *ys, Py_ssize_t count) noexcept nogil:
+    """May compute in place: xs and ys may be the same."""
+    cdef double m = largest(xs, count), s = 0.0
+    cdef Py_ssize_t i
+    for i in range(count):
+        ys[i] = exp(xs[i] - m)
+        s += ys[i]
+    for i in range(count):
+        ys[i] = ys[i] / s
+
+
+cdef inline double norm_factor(double *xs, Py_ssize_t count, double eps) noexcept nogil:
+    cdef double s = 0.0
+    cdef Py_ssize_t i
+    for i in range(count):
+        s += xs[i] * xs[i]
+    return sqrt(s / count + eps)
+
+
+cdef void attention_weights(double *xs, Fused *f, double *weights) noexcept nogil:
+    cdef Py_ssize_t d = f.n, n = f.m, i, j
+    cdef double root = sqrt(<double>d), s
+    cdef double *key
+    for j in range(n):
+        key = xs + d + j * d
+        s = 0.0
+        for i in range(d):
+            s += xs[i] * key[i]
+        weights[j] = s / root
+    softmax(weights, weights, n)
+
+
+cdef int compute(Cell *c) except -1:
+    """The data of a node with many operands, or of the outputs of an anchor."""
+    cdef Fused *f = c.right.fused
+    cdef Operand *o = f.operands
+    cdef Py_ssize_t i, j, n, count = f.count
+    cdef double y, m, s
+    cdef double *xs = scratch
+    cdef double *ys = f.data
+    cdef double *row
+    cdef int code = c.code
+    if code == DOT:
+        n = f.n
+        y = number_of(&o[2 * n])
+        for i in range(n):
+            y += number_of(&o[i]) * number_of(&o[n + i])
+        c.data.number = y
+        return 0
+    for i in range(count):
+        xs[i] = number_of(&o[i])
+    if code == PERCEPTRONS:
+        (<Perceptrons>f.owner).compute(xs, f)
+        return 0
+    elif code == SOFTMAX:
+        softmax(xs, ys, count)
+        return 0
+    elif code == LOG_SOFTMAX:
+        m = largest(xs, count)
+        s = log(sum_of_exps(xs, count, m))
+        for i in range(count):
+            ys[i] = (xs[i] - m) - s
+        return 0
+    elif code == RMS_NORM:
+        y = norm_factor(xs, count, f.constants[0])
+        if y == 0.0:
+            numbers = [xs[i] for i in range(count)]
+            fail(ZeroDivisionError, f"rms_norm({reprlib.repr(numbers)})")
+        y = 1.0 / y
+        for i in range(count):
+            ys[i] = xs[i] * y
+        return 0
+    elif code == ATTENTION:
+        attention_weights(xs, f, xs + count)
+        row = xs + f.n + f.m * f.n  # the values
+        for i in range(f.outputs):
+            y = 0.0
+            for j in range(f.m):
+                y += xs[count + j] * row[j * f.outputs + i]
+            ys[i] = y
+        return 0
+    elif code == SUM:
+        y = total(xs, count)
+    elif code == MEAN:
+        y = total(xs, count) / count
+    elif code == MAX:
+        y = largest(xs, count)
+    elif code == MIN:
+        for i in range(count):
+            xs[i] = -xs[i]
+        y = -largest(xs, count)
+    elif code == LOGSUMEXP:
+        m = largest(xs, count)
+        y = m if m - m != 0.0 and m == m else m + log(sum_of_exps(xs, count, m))
+    elif code == MSE_LOSS:
+        n = count // 2
+        y = 0.0
+        for i in range(n):
+            y += (xs[i] - xs[n + i]) * (xs[i] - xs[n + i])
+        y /= n
+    elif code == HINGE_LOSS:
+        y = 0.0
+        for i in range(count):
+            m = 1.0 - f.constants[i] * xs[i]
+            y += 0.0 if m <= 0.0 else m
+        y /= count
+    elif code == BINARY_CROSS_ENTROPY:
+        y = 0.0
+        for i in range(count):
+            y += (
+                (1.0 - f.constants[i]) * xs[i] + (0.0 if xs[i] >= 0.0 else -xs[i])
+            ) + log1p(exp(-fabs(xs[i])))
+        y /= count
+    else:  # CROSS_ENTROPY: f.n samples of f.m logits; the constants are their classes
+        y = 0.0
+        for i in range(f.n):
+            row = xs + i * f.m
+            m = largest(row, f.m)
+            s = log(sum_of_exps(row, f.m, m))
+            y += s - (row[<Py_ssize_t>f.constants[i]] - m)
+        y /= f.n
+    c.data.number = y
+    return 0
+
+
+cdef void spread(Cell *c) noexcept:
+    """Give the gradient of such a node to its operands, from the last to the first."""
+    cdef Fused *f = c.right.fused
+    cdef Operand *o = f.operands
+    cdef Py_ssize_t i, j, n, count = f.count
+    cdef double above = c.grad.number, y = c.data.number, s, r, local
+    cdef double *xs = scratch
+    cdef double *ys = f.data
+    cdef double *gs = f.grad
+    cdef double *weights
+    cdef double *row
+    cdef int code = c.code
+    if code == DOT:
+        n = f.n
+        for i in range(n - 1, -1, -1):
+            if o[i].value != NULL:
+                give(o[i].value, number_of(&o[n + i]) * above)
+            if o[n + i].value != NULL:
+                give(o[n + i].value, number_of(&o[i]) * above)
+        if o[2 * n].value != NULL:
+            give(o[2 * n].value, above)
+        return
+    if code == CUSTOM_ANCHOR:
+        above = f.output.grad.number
+        for i in range(count):  # from first to last, like any operation of two operands
+            give(o[i].value, f.constants[i] * above)
+        return
+    for i in range(count):
+        xs[i] = number_of(&o[i])
+    # From here on xs[i] becomes what operand i is given.
+    if code == PERCEPTRONS:
+        (<Perceptrons>f.owner).spread(xs, f)
+        return
+    elif code == SOFTMAX:
+        softmax_contributions(ys, gs, xs, count)
+    elif code == LOG_SOFTMAX:
+        s = total(gs, count)
+        for i in range(count):
+            xs[i] = gs[i] - exp(ys[i]) * s
+    elif code == RMS_NORM:
+        r = 1.0 / norm_factor(xs, count, f.constants[0])
+        s = 0.0
+        for i in range(count):
+            s += gs[i] * xs[i]
+        s = r * r * r * s / count
+        for i in range(count):
+            xs[i] = r * gs[i] - xs[i] * s
+    elif code == ATTENTION:
+        spread_attention(xs, f)
+    elif code == SUM:
+        for i in range(count):
+            xs[i] = above
+    elif code == MEAN:
+        local = 1.0 / count
+        for i in range(count):
+            xs[i] = local * above
+    elif code == MAX or code == MIN:
+        n = 0
+        for i in range(count):
+            n += xs[i] == y
+        local = 1.0 / (n if n > 1 else 1)
+        for i in range(count):
+            xs[i] = (local if xs[i] == y else 0.0) * above
+    elif code == LOGSUMEXP:
+        for i in range(count):
+            xs[i] = exp(xs[i] - y) * above
+    elif code == MSE_LOSS:
+        n = count // 2
+        for i in range(n):
+            local = 2.0 * (xs[i] - xs[n + i]) / n
+            xs[i] = local * above
+            xs[n + i] = -local * above
+    elif code == HINGE_LOSS:
+        for i in range(count):
+            local = 0.0 if 1.0 - f.constants[i] * xs[i] <= 0.0 else -f.constants[i] / count
+            xs[i] = local * above
+    elif code == BINARY_CROSS_ENTROPY:
+        for i in range(count):
+            xs[i] = (sigmoid(xs[i]) - f.constants[i]) / count * above
+    else:  # CROSS_ENTROPY
+        for i in range(f.n):
+            row = xs + i * f.m
+            softmax(row, row, f.m)
+            row[<Py_ssize_t>f.constants[i]] -= 1.0
+            for j in range(f.m):
+                row[j] = row[j] / f.n * above
+    for i in range(count - 1, -1, -1):
+        if o[i].value != NULL:
+            give(o[i].value, xs[i])
+
+
+cdef void softmax_contributions(
+    double *ys, double *gs, double *xs, Py_ssize_t count
+) noexcept nogil:
+    cdef double s = 0.0
+    cdef Py_ssize_t i
+    for i in range(count):
+        s += gs[i] * ys[i]
+    for i in range(count):
+        xs[i] = ys[i] * (gs[i] - s)
+
+
+cdef void spread_attention(double *xs, Fused *f) noexcept nogil:
+    cdef Py_ssize_t d = f.n, n = f.m, m = f.outputs, i, j, c
+    cdef double root = sqrt(<double>d), s
+    cdef double *query = xs
+    cdef double *keys = xs + d
+    cdef double *values = keys + n * d
+    cdef double *weights = values + n * m
+    cdef double *to_scores = weights + n
+    cdef double *to_query = to_scores + n
+    attention_weights(xs, f, weights)
+    for j in range(n):
+        s = 0.0
+        for c in range(m):
+            s += f.grad[c] * values[j * m + c]
+        to_scores[j] = s
+        for c in range(m):
+            values[j * m + c] = weights[j] * f.grad[c]
+    softmax_contributions(weights, to_scores, to_scores, n)
+    for j in range(n):
+        to_scores[j] = to_scores[j] / root
+    for i in range(d):
+        s = 0.0
+        for j in range(n):
+            s += to_scores[j] * keys[j * d + i]
+        to_query[i] = s
+    for j in range(n):
+        for i in range(d):
+            keys[j * d + i] = to_scores[j] * query[i]
+    for i in range(d):
+        query[i] = to_query[i]
+
+
+cdef class Perceptrons:
+    """y_j = activation(b_j + w_j·x) for every neuron of a layer, as one node.
+
+    The bits are those of the single multiplies and adds: each sum runs from left to right, and
+    backward goes from the last neuron to the first, in each from the last weight to the first.
+    """
+
+    def __init__(self, tuple rows, tuple biases, str activation):
+        cdef Py_ssize_t i, j
+        if self.weights != NULL:
+            raise TypeError("Perceptrons cannot be made anew")
+        self.code = ACTIVATION_CODES[activation]
+        self.activation = activation
+        self.rows = rows
+        self.biases = biases
+        self.n_out = len(rows)
+        self.n_in = len(rows[0])
+        self.weights = <Cell **>malloc((self.n_out * self.n_in) * sizeof(Cell *))
+        self.offsets = <Cell **>malloc(self.n_out * sizeof(Cell *))
+        if self.weights == NULL or self.offsets == NULL:
+            raise MemoryError("no memory for another layer")
+        for j in range(self.n_out):
+            self.offsets[j] = borrowed(biases[j])
+            for i in range(self.n_in):
+                self.weights[j * self.n_in + i] = borrowed((<tuple>rows[j])[i])
+
+    def __dealloc__(self):
+        free(self.weights)
+        free(self.offsets)
+
+    def __reduce__(self):
+        return Perceptrons, (self.rows, self.biases, self.activation)
+
+    cdef str activation_name(self):
+        """As the operation is called: "" for a linear layer."""
+        if self.code == UNSET:
+            return ""
+        return "leaky_relu(0.01)" if self.code == LEAKY_RELU else self.activation
+
+    cdef tuple outputs(self, Arguments inputs):
+        return record_outputs(
+            PERCEPTRONS, inputs, self.n_out, self.n_in, 0, None, self.n_out, self
+        )
+
+    cdef void compute(self, double *xs, Fused *f) noexcept:
+        cdef Py_ssize_t i, j
+        cdef Cell **weights = self.weights
+        cdef double z
+        for j in range(self.n_out):
+            z = data_of(self.offsets[j])
+            for i in range(self.n_in):
+                z += data_of(weights[i]) * xs[i]
+            weights += self.n_in
+            f.sums[j] = z
+            f.data[j] = z if self.code == UNSET else unary(self.code, z, 0.01)
+
+    cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept:
+        if self.code == UNSET:
+            return above
+        return slope(self.code, f.sums[j], f.data[j], 0.01) * above
+
+    cdef void spread(self, double *xs, Fused *f) noexcept:
+        cdef Py_ssize_t i, j
+        cdef Cell **weights
+        cdef double above
+        for j in range(self.n_out - 1, -1, -1):
+            above = self.gradient_at_sum(f, j, f.grad[j])
+            weights = self.weights + j * self.n_in
+            for i in range(self.n_in - 1, -1, -1):
+                give(weights[i], xs[i] * above)
+                if f.operands[i].value != NULL:
+                    give(f.operands[i].value, data_of(weights[i]) * above)
+            give(self.offsets[j], above)
+
+
+cdef Cell *borrowed(Value value) except NULL:
+    initialised(cell_of(value))
+    return cell_of(value)
+
+
+cdef dict ACTIVATION_CODES = {
+    "relu": RELU,
+    "tanh": TANH,
+    "sigmoid": SIGMOID,
+    "linear": UNSET,
+    "leaky_relu": LEAKY_RELU,
+    "gelu": GELU,
+    "silu": SILU,
+    "softplus": SOFTPLUS,
+}
+
+
+# ---------------------------------------------------------------------------------------------
+# Backward
+# ---------------------------------------------------------------------------------------------
+
+
+cdef inline void give(Cell *c, double contribution) noexcept:
+    """Add to a gradient. That of a node that an operation made first starts from zero."""
+    if c.code >= FIRST_NODE:
+        if mark(c):
+            c.grad.number = 0.0
+        c.grad.number += contribution
+    elif c.code == LEAF:
+        c.grad.number += contribution
+    elif c.code == VIEW:
+        c.grad.place[0] += contribution
+    else:
+        if mark(c.left):
+            c.grad.number = 0.0
+        c.grad.number += contribution
+
+
+cdef inline void step(Cell *c) noexcept:
+    """Give a node's gradient to its operands."""
+    cdef int code = c.code
+    cdef double above = c.grad.number
+    cdef double a, b, y
+    cdef Fused *f
+    cdef Py_ssize_t i
+    if code < OUTPUT:
+        give(c.left, slope(code, data_of(c.left), c.data.number, c.right.constant) * above)
+    elif code == ADD:
+        give(c.left, above)
+        give(c.right.value, above)
+    elif code == MULTIPLY:
+        a = data_of(c.left)
+        b = data_of(c.right.value)
+        give(c.left, b * above)
+        give(c.right.value, a * above)
+    elif code == SUBTRACT:
+        give(c.left, above)
+        give(c.right.value, -1.0 * above)
+    elif code == OUTPUT:
+        f = c.left.right.fused
+        if mark(c.left):
+            for i in range(f.outputs):
+                f.grad[i] = 0.0
+        f.grad[c.index] += above
+    elif code >= FIRST_FUSED:
+        spread(c)
+    else:
+        a = data_of(c.left)
+        b = data_of(c.right.value)
+        y = c.data.number
+        if code == DIVIDE:
+            give(c.left, 1.0 / b * above)
+            give(c.right.value, -(y / b) * above)
+        elif code == POWER:
+            give(c.left, power_slope_base(a, b) * above)
+            give(c.right.value, power_slope_exponent(a, b, y) * above)
+        elif code == MAXIMUM:
+            give(c.left, (0.5 if a == b else 0.0 if a < b else 1.0) * above)
+            give(c.right.value, (0.5 if a == b else 0.0 if b < a else 1.0) * above)
+        else:
+            give(c.left, (0.5 if a == b else 0.0 if a > b else 1.0) * above)
+            give(c.right.value, (0.5 if a == b else 0.0 if b > a else 1.0) * above)
+
+
+cdef void run_backward() noexcept:
+    """From the marked nodes down. No Python code runs in between, so nobody sees it half done."""
+    cdef Cell *c = newest_marked()
+    while c != NULL:
+        step(c)
+        c = newest_marked()
+
+
+# ---------------------------------------------------------------------------------------------
+# Value
+# ---------------------------------------------------------------------------------------------
+
+
+cdef class Value:
+    """A number that remembers which operation made it, from which operands.
+
+    data: int, float, NumPy scalar or anything else with __float__ or __index__ (else TypeError).
+    operands, op, local_grads: for a custom operation, the Values that it was computed from, its
+        name, and the derivative with respect to each. They come together (else ValueError).
+    label: a name to show in drawings.
+    """
+
+    # NumPy arrays on the left of an operator step back and let the reflected method answer.
+    __array_ufunc__ = None
+
+    def __init__(self, data, operands=(), op="", label="", local_grads=None):
+        cdef Cell *c = cell_of(self)
+        cdef double number = as_float(data)
+        check_label(label)
+        operands = tuple(operands)
+        anchor = None
+        if operands or local_grads is not None or op:
+            anchor = custom_anchor(operands, op, local_grads)
+        if c.code != UNSET and (anchor is not None or c.code > LEAF):
+            # Anything may have been computed from it already: the graph could become a circle.
+            raise TypeError("this Value was made already: make a new one for another operation")
+        if c.code == UNSET:
+            c.code = LEAF
+        set_data(c, number)
+        set_grad(c, 0.0)
+        set_label(c, label)
+        if anchor is not None and recording():
+            c.left = cell_of(anchor)
+            hold(c.left)
+            c.left.right.fused.output = c
+            c.code = CUSTOM
+
+    # What a user sees ------------------------------------------------------------------------
+
+    @property
+    def data(self):
+        """The number itself."""
+        cdef Cell *c = cell_of(self)
+        initialised(c)
+        return data_of(c)
+
+    @data.setter
+    def data(self, number):
+        cdef double x = as_float(number)
+        initialised(cell_of(self))
+        set_data(cell_of(self), x)
+
+    @property
+    def grad(self):
+        """The gradient: the derivative of what backward was called on with respect to this."""
+        cdef Cell *c = cell_of(self)
+        initialised(c)
+        return grad_of(c)
+
+    @grad.setter
+    def grad(self, number):
+        cdef double x = as_float(number)
+        initialised(cell_of(self))
+        set_grad(cell_of(self), x)
+
+    @property
+    def label(self):
+        """A name to show in drawings. TypeError if set to anything but a str."""
+        cdef Cell *c = cell_of(self)
+        return "" if c.label == NULL else <str>c.label
+
+    @label.setter
+    def label(self, text):
+        check_label(text)
+        set_label(cell_of(self), text)
+
+    @property
+    def op(self):
+        """The name of the operation that made this Value, "" on a leaf."""
+        return name_of(cell_of(self))
+
+    @property
+    def operands(self):
+        """The Values that this one was computed from, () on a leaf."""
+        return operands_of(cell_of(self))
+
+    @property
+    def _op(self):
+        """The same as op, for scripts written for micrograd."""
+        return name_of(cell_of(self))
+
+    @property
+    def _prev(self):
+        """The same as operands, for scripts written for micrograd."""
+        return operands_of(cell_of(self))
+
+    def __repr__(self):
+        return f"Value({self.data!r}, grad={self.grad!r})"
+
+    def __format__(self, spec):
+        return format(self.data, spec) if spec else repr(self)
+
+    def __float__(self):
+        return value_of(cell_of(self))
+
+    def __bool__(self):
+        return value_of(cell_of(self)) != 0.0
+
+    def __hash__(self):
+        return <Py_hash_t>(<size_t><PyObject *>self // CELL)  # neighbours differ in the low bits
+
+    # Arithmetic ------------------------------------------------------------------------------
+
+    def __add__(self, other):
+        return operate(ADD, ADD_NUMBER, self, other)
+
+    def __radd__(self, other):
+        if type(other) is int and other == 0:  # the built-in sum begins with 0 + first
+            return self
+        return reflect(ADD_NUMBER, self, other)
+
+    def __sub__(self, other):
+        return operate(SUBTRACT, SUBTRACT_NUMBER, self, other)
+
+    def __rsub__(self, other):
+        return reflect(NUMBER_SUBTRACT, self, other)
+
+    def __mul__(self, other):
+        return operate(MULTIPLY, MULTIPLY_NUMBER, self, other)
+
+    def __rmul__(self, other):
+        return reflect(MULTIPLY_NUMBER, self, other)
+
+    def __truediv__(self, other):
+        return operate(DIVIDE, DIVIDE_NUMBER, self, other)
+
+    def __rtruediv__(self, other):
+        return reflect(NUMBER_DIVIDE, self, other)
+
+    def __pow__(self, other, modulus):
+        if modulus is not None:
+            return NotImplemented
+        return operate(POWER, POWER_NUMBER, self, other)
+
+    def __rpow__(self, other, modulus):
+        if modulus is not None:
+            return NotImplemented
+        return reflect(NUMBER_POWER, self, other)
+
+    def __neg__(self):
+        return apply1(NEG, cell_of(self), 0.0)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return apply1(ABS, cell_of(self), 0.0)
+
+    def maximum(self, other):
+        """The larger of two; a tie shares the gradient. TypeError if other is no number."""
+        if is_value(other):
+            return apply2(MAXIMUM, cell_of(self), cell_of(other))
+        return apply1(MAXIMUM_NUMBER, cell_of(self), as_float(other))
+
+    def minimum(self, other):
+        """The smaller of two; a tie shares the gradient. TypeError if other is no number."""
+        if is_value(other):
+            return apply2(MINIMUM, cell_of(self), cell_of(other))
+        return apply1(MINIMUM_NUMBER, cell_of(self), as_float(other))
+
+    # Comparison: of data. == stays that of object, which means identity ------------------------
+
+    def __lt__(self, other):
+        return value_of(cell_of(self)) < as_float(other) if is_number(other) else NotImplemented
+
+    def __le__(self, other):
+        return value_of(cell_of(self)) <= as_float(other) if is_number(other) else NotImplemented
+
+    def __gt__(self, other):
+        return value_of(cell_of(self)) > as_float(other) if is_number(other) else NotImplemented
+
+    def __ge__(self, other):
+        return value_of(cell_of(self)) >= as_float(other) if is_number(other) else NotImplemented
+
+    # Functions -------------------------------------------------------------------------------
+
+    def exp(self):
+        """e to the power of self. OverflowError above 709.78."""
+        return apply1(EXP, cell_of(self), 0.0)
+
+    def expm1(self):
+        """exp(self) - 1, exact near 0. OverflowError above 709.78."""
+        return apply1(EXPM1, cell_of(self), 0.0)
+
+    def log(self):
+        """The natural logarithm. ValueError at 0 and below."""
+        return apply1(LOG, cell_of(self), 0.0)
+
+    def log1p(self):
+        """log(1 + self), exact near 0. ValueError at -1 and below."""
+        return apply1(LOG1P, cell_of(self), 0.0)
+
+    def sqrt(self):
+        """The square root. ValueError below 0."""
+        return apply1(SQRT, cell_of(self), 0.0)
+
+    def sin(self):
+        """The sine of an angle in radians. ValueError at infinity."""
+        return apply1(SIN, cell_of(self), 0.0)
+
+    def cos(self):
+        """The cosine of an angle in radians. ValueError at infinity."""
+        return apply1(COS, cell_of(self), 0.0)
+
+    def tan(self):
+        """The tangent of an angle in radians. ValueError at infinity."""
+        return apply1(TAN, cell_of(self), 0.0)
+
+    def asin(self):
+        """The angle in radians whose sine this is. ValueError outside [-1, 1]."""
+        return apply1(ASIN, cell_of(self), 0.0)
+
+    def acos(self):
+        """The angle in radians whose cosine this is. ValueError outside [-1, 1]."""
+        return apply1(ACOS, cell_of(self), 0.0)
+
+    def atan(self):
+        """The angle in radians whose tangent this is."""
+        return apply1(ATAN, cell_of(self), 0.0)
+
+    def sinh(self):
+        """The hyperbolic sine. OverflowError beyond ±710.47."""
+        return apply1(SINH, cell_of(self), 0.0)
+
+    def cosh(self):
+        """The hyperbolic cosine. OverflowError beyond ±710.47."""
+        return apply1(COSH, cell_of(self), 0.0)
+
+    def tanh(self):
+        """The hyperbolic tangent, between -1 and 1."""
+        return apply1(TANH, cell_of(self), 0.0)
+
+    def asinh(self):
+        """The inverse of sinh."""
+        return apply1(ASINH, cell_of(self), 0.0)
+
+    def acosh(self):
+        """The inverse of cosh. ValueError below 1."""
+        return apply1(ACOSH, cell_of(self), 0.0)
+
+    def atanh(self):
+        """The inverse of tanh. ValueError outside (-1, 1)."""
+        return apply1(ATANH, cell_of(self), 0.0)
+
+    def erf(self):
+        """The error function, 2/√π times the integral of exp(-t²) from 0 to self."""
+        return apply1(ERF, cell_of(self), 0.0)
+
+    def sigmoid(self):
+        """1 / (1 + exp(-self)), between 0 and 1."""
+        return apply1(SIGMOID, cell_of(self), 0.0)
+
+    def relu(self):
+        """self where positive, else 0."""
+        return apply1(RELU, cell_of(self), 0.0)
+
+    def leaky_relu(self, negative_slope=0.01):
+        """self where positive, else negative_slope times self."""
+        return apply1(LEAKY_RELU, cell_of(self), as_float(negative_slope))
+
+    def softplus(self):
+        """log(1 + exp(self)), a smooth relu."""
+        return apply1(SOFTPLUS, cell_of(self), 0.0)
+
+    def gelu(self):
+        """self times the normal distribution function (Hendrycks and Gimpel 2016, exact form)."""
+        return apply1(GELU, cell_of(self), 0.0)
+
+    def silu(self):
+        """self times sigmoid(self), also called swish."""
+        return apply1(SILU, cell_of(self), 0.0)
+
+    # Gradients -------------------------------------------------------------------------------
+
+    def backward(self, grad=1.0):
+        """Add to the grad of every leaf below: grad times d self / d leaf.
+
+        The gradients of leaves accumulate over calls; those of all other nodes start from zero.
+        """
+        cdef double above = as_float(grad)
+        initialised(cell_of(self))
+        give(cell_of(self), above)
+        run_backward()
+
+    def zero_grad(self):
+        """Set grad to 0.0 on this Value."""
+        initialised(cell_of(self))
+        set_grad(cell_of(self), 0.0)
+
+    def detach(self):
+        """A leaf with the same data and no history."""
+        return leaf(value_of(cell_of(self)))
+
+    def __copy__(self):
+        return restore(type(self), self.data, self.grad, self.label)
+
+    def __deepcopy__(self, memo):
+        return restore(type(self), self.data, self.grad, self.label)
+
+    def __reduce__(self):
+        return restore, (type(self), self.data, self.grad, self.label)
+
+    def _composition(self):
+        """Of a fused dot product: weights, inputs, bias, activation, gradient at the sum."""
+        cdef Cell *c = cell_of(self)
+        cdef Fused *f
+        cdef Py_ssize_t i
+        if c.code == DOT:
+            f = c.right.fused
+            weights = [item(&f.operands[i]) for i in range(f.n)]
+            inputs = [item(&f.operands[f.n + i]) for i in range(f.n)]
+            return weights, inputs, item(&f.operands[2 * f.n]), "", c.grad.number
+        if c.code == OUTPUT and c.left.code == PERCEPTRONS:
+            f = c.left.right.fused
+            neurons = <Perceptrons>f.owner
+            above = neurons.gradient_at_sum(f, c.index, c.grad.number)
+            inputs = [item(&f.operands[i]) for i in range(f.count)]
+            name = neurons.activation_name()
+            return neurons.rows[c.index], inputs, neurons.biases[c.index], name, above
+        return None
+
+
+cdef int check_label(object text) except -1:
+    if not isinstance(text, str):
+        raise TypeError(f"label must be a str, got {reprlib.repr(text)}")
+    return 0
+
+
+cdef void set_label(Cell *c, object text) noexcept:
+    cdef PyObject *before = c.label
+    c.label = NULL
+    if text != "":
+        c.label = <PyObject *>text
+        hold(c.label)
+    if before != NULL:
+        let_go(before)
+
+
+cdef Value custom_anchor(tuple operands, object op, object local_grads):
+    """The node that holds the operands and local gradients of a custom operation."""
+    constants = Arguments()
+    if local_grads is not None:
+        for local in local_grads:
+            as_number = as_float(local)
+            constants.add(as_number)
+    arguments = Arguments()
+    for operand in operands:
+        if not is_value(operand):
+            raise TypeError(f"an operand must be a Value, got {reprlib.repr(operand)}")
+        arguments.add(operand)
+    if not isinstance(op, str):
+        raise TypeError(f"op must be a str, got {reprlib.repr(op)}")
+    if arguments.count == 0 or arguments.count != constants.count:
+        raise ValueError(
+            f"a custom operation needs one local gradient for each operand, "
+            f"got {arguments.count} operands and {constants.count} local gradients"
+        )
+    return fused_node(CUSTOM_ANCHOR, arguments, 0, 0, constants, 0, 0, op)
+
+
+def restore(kind, data, grad, label):
+    """A copy without history; what pickle calls."""
+    value = kind(data, label=label)
+    value.grad = grad
+    return value
+
+
+# The slots of the type that arena.pxi fills: its memory, and freeing without recursion.
+value_type = <TypeObject *><PyObject *>Value
+value_type.tp_alloc = value_alloc
+value_type.tp_dealloc = value_dealloc
+if sizeof(Cell) != CELL or (<PyObject *>Value == NULL) or sizeof(Slab) > HEADER:
+    raise ImportError("cython_core was compiled for a machine that it is not laid out for")
+
+
+# ---------------------------------------------------------------------------------------------
+# Vector
+# ---------------------------------------------------------------------------------------------
+
+
+cdef enum:
+    PLUS, MINUS, TIMES, OVER, TO_THE, MAXIMUM_OF, MINIMUM_OF
+
+
+cdef class Vector:
+    """A sequence of Values, or of Vectors of one length, with elementwise arithmetic.
+
+    values: Values, numbers (they become leaves), or sequences of them (they become Vectors).
+    TypeError for anything else, ValueError for rows of different lengths.
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, values):
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise TypeError(f"Vector needs a sequence of Values, got {describe(values)}")
+        items = tuple([as_element(v) for v in values])
+        rows = {len(v) if isinstance(v, Vector) else None for v in items}
+        if len(rows) > 1:
+            lengths = ", ".join([row_length(v) for v in items])
+            raise ValueError(f"a Vector needs rows of one length, got {lengths}")
+        self._values = items
+        self.nested = bool(items) and isinstance(items[0], Vector)
+
+    def __cinit__(self):
+        self._values = ()
+
+    # A sequence ------------------------------------------------------------------------------
+
+    def __len__(self):
+        return len(self._values)
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return vector(self._values[index])
+        return self._values[index]
+
+    def __contains__(self, value):
+        return any([value is v for v in self._values])
+
+    def __repr__(self):
+        return repr(list(self._values))
+
+    def __reduce__(self):
+        return Vector, (list(self._values),)
+
+    @property
+    def data(self):
+        """The data of its Values, a list of floats; settable from a number or a sequence."""
+        return [v.data for v in self._values]
+
+    @data.setter
+    def data(self, numbers):
+        for v, number in assign(self, numbers):
+            set_data(cell_of(v), number)
+
+    @property
+    def grad(self):
+        """The gradients of its Values, a list of floats; settable like data."""
+        return [v.grad for v in self._values]
+
+    @grad.setter
+    def grad(self, numbers):
+        for v, number in assign(self, numbers):
+            set_grad(cell_of(v), number)
+
+    # Arithmetic ------------------------------------------------------------------------------
+
+    def __add__(self, other):
+        return elementwise(PLUS, False, self, other)
+
+    def __radd__(self, other):
+        return elementwise(PLUS, True, self, other)
+
+    def __sub__(self, other):
+        return elementwise(MINUS, False, self, other)
+
+    def __rsub__(self, other):
+        return elementwise(MINUS, True, self, other)
+
+    def __mul__(self, other):
+        return elementwise(TIMES, False, self, other)
+
+    def __rmul__(self, other):
+        return elementwise(TIMES, True, self, other)
+
+    def __truediv__(self, other):
+        return elementwise(OVER, False, self, other)
+
+    def __rtruediv__(self, other):
+        return elementwise(OVER, True, self, other)
+
+    def __pow__(self, other, modulus):
+        if modulus is not None:
+            return NotImplemented
+        return elementwise(TO_THE, False, self, other)
+
+    def __rpow__(self, other, modulus):
+        if modulus is not None:
+            return NotImplemented
+        return elementwise(TO_THE, True, self, other)
+
+    def __neg__(self):
+        return each(self, NEG, 0.0)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return each(self, ABS, 0.0)
+
+    def __matmul__(self, other):
+        return dot_product(self, other, 0.0) if is_sequence(other) else NotImplemented
+
+    def __rmatmul__(self, other):
+        return dot_product(other, self, 0.0) if is_sequence(other) else NotImplemented
+
+    def maximum(self, other):
+        """Elementwise the larger; other a Value, a number or a sequence as long as self."""
+        return checked(elementwise(MAXIMUM_OF, False, self, other), other)
+
+    def minimum(self, other):
+        """Elementwise the smaller; other a Value, a number or a sequence as long as self."""
+        return checked(elementwise(MINIMUM_OF, False, self, other), other)
+
+    # Functions: each that of Value, elementwise ----------------------------------------------
+
+    def exp(self):
+        """Value.exp of each element."""
+        return each(self, EXP, 0.0)
+
+    def expm1(self):
+        """Value.expm1 of each element."""
+        return each(self, EXPM1, 0.0)
+
+    def log(self):
+        """Value.log of each element."""
+        return each(self, LOG, 0.0)
+
+    def log1p(self):
+        """Value.log1p of each element."""
+        return each(self, LOG1P, 0.0)
+
+    def sqrt(self):
+        """Value.sqrt of each element."""
+        return each(self, SQRT, 0.0)
+
+    def sin(self):
+        """Value.sin of each element."""
+        return each(self, SIN, 0.0)
+
+    def cos(self):
+        """Value.cos of each element."""
+        return each(self, COS, 0.0)
+
+    def tan(self):
+        """Value.tan of each element."""
+        return each(self, TAN, 0.0)
+
+    def asin(self):
+        """Value.asin of each element."""
+        return each(self, ASIN, 0.0)
+
+    def acos(self):
+        """Value.acos of each element."""
+        return each(self, ACOS, 0.0)
+
+    def atan(self):
+        """Value.atan of each element."""
+        return each(self, ATAN, 0.0)
+
+    def sinh(self):
+        """Value.sinh of each element."""
+        return each(self, SINH, 0.0)
+
+    def cosh(self):
+        """Value.cosh of each element."""
+        return each(self, COSH, 0.0)
+
+    def tanh(self):
+        """Value.tanh of each element."""
+        return each(self, TANH, 0.0)
+
+    def asinh(self):
+        """Value.asinh of each element."""
+        return each(self, ASINH, 0.0)
+
+    def acosh(self):
+        """Value.acosh of each element."""
+        return each(self, ACOSH, 0.0)
+
+    def atanh(self):
+        """Value.atanh of each element."""
+        return each(self, ATANH, 0.0)
+
+    def erf(self):
+        """Value.erf of each element."""
+        return each(self, ERF, 0.0)
+
+    def sigmoid(self):
+        """Value.sigmoid of each element."""
+        return each(self, SIGMOID, 0.0)
+
+    def relu(self):
+        """Value.relu of each element."""
+        return each(self, RELU, 0.0)
+
+    def leaky_relu(self, negative_slope=0.01):
+        """Value.leaky_relu of each element."""
+        return each(self, LEAKY_RELU, as_float(negative_slope))
+
+    def softplus(self):
+        """Value.softplus of each element."""
+        return each(self, SOFTPLUS, 0.0)
+
+    def gelu(self):
+        """Value.gelu of each element."""
+        return each(self, GELU, 0.0)
+
+    def silu(self):
+        """Value.silu of each element."""
+        return each(self, SILU, 0.0)
+
+    # Reductions: one operation each, over all scalars ----------------------------------------
+
+    def dot(self, other):
+        """The sum of the products, from left to right. ValueError where the lengths differ."""
+        return dot_product(self, other, 0.0)
+
+    def sum(self):
+        """The sum from left to right."""
+        return reduce(SUM, self, "")
+
+    def mean(self):
+        """The sum divided by the count. ValueError if there is nothing to average."""
+        return reduce(MEAN, self, "mean")
+
+    def max(self):
+        """The largest; ties share the gradient. ValueError if there is nothing to choose from."""
+        return reduce(MAX, self, "max")
+
+    def min(self):
+        """The smallest; ties share the gradient. ValueError if there is nothing to choose from."""
+        return reduce(MIN, self, "min")
+
+    # Gradients -------------------------------------------------------------------------------
+
+    def backward(self, grad=None):
+        """Value.backward of all elements at once; grad a number or one for each, by default 1."""
+        pairs = assign(self, 1.0 if grad is None else grad)
+        for v, above in pairs:
+            give(cell_of(v), above)
+        run_backward()
+
+    def zero_grad(self):
+        """Set grad to 0.0 on every scalar."""
+        self.grad = 0.0
+
+    def detach(self):
+        """A Vector of leaves with the same data."""
+        return vector(tuple([v.detach() for v in self._values]))
+
+
+cdef Vector vector(tuple values):
+    """A Vector of what is known to be Values, or Vectors of one length, without another check."""
+    cdef Vector result = Vector.__new__(Vector)
+    result._values = values
+    result.nested = bool(values) and isinstance(values[0], Vector)
+    return result
+
+
+cdef object as_element(object v):
+    if is_value(v):
+        initialised(cell_of(v))
+        return v
+    if isinstance(v, Vector):
+        return v
+    return Vector(v) if is_sequence(v) else leaf(as_float(v))
+
+
+cdef str row_length(object v):
+    return str(len(v)) if isinstance(v, Vector) else "a single Value"
+
+
+cdef object checked(object result, object other):
+    """The result, or the TypeError that an operator would have raised for NotImplemented."""
+    if result is NotImplemented:
+        raise TypeError(f"a Vector cannot be combined with {describe(other)}")
+    return result
+
+
+cdef list assign(Vector self, object numbers):
+    """Each scalar with its number; all are checked before the first is set."""
+    cdef list pairs = []
+    if is_number(numbers):
+        number = as_float(numbers)
+        return [(v, number) for v in scalars_of(self)]
+    numbers = list(numbers)
+    if len(numbers) != len(self):
+        raise ValueError(f"a Vector of {len(self)} cannot be set from {len(numbers)} numbers")
+    for v, number in zip(self._values, numbers):
+        if isinstance(v, Vector):
+            pairs += assign(v, number)
+        else:
+            pairs.append((v, as_float(number)))
+    return pairs
+
+
+cdef object scalars_of(Vector values):
+    """All Values of a Vector, row by row."""
+    if values.nested:
+        return [v for row in values._values for v in scalars_of(row)]
+    return values._values
+
+
+cdef Value reduce(Code code, Vector values, str what):
+    """what: the name of a reduction that needs at least one Value."""
+    arguments = Arguments()
+    for v in scalars_of(values):
+        arguments.add(v)
+    if what and arguments.count == 0:
+        raise ValueError(f"{what} needs at least one Value, got none")
+    return record_fused(code, arguments)
+
+
+cdef Vector each(Vector self, int code, double constant):
+    """An operation of one operand on every scalar."""
+    if self.nested:
+        return vector(tuple([each(row, code, constant) for row in self._values]))
+    return vector(tuple([apply1(code, cell_of(v), constant) for v in self._values]))
+
+
+cdef object combine(int operation, bint reflected, object v, object w):
+    """A scalar of a Vector and its partner, a Value or a number."""
+    if is_value(w):
+        if reflected:
+            v, w = w, v
+        return apply2(ADD + operation, cell_of(v), cell_of(w))
+    if not reflected or operation == TIMES:
+        return apply1(ADD_NUMBER + operation, cell_of(v), as_float(w))
+    if operation == PLUS:
+        if type(w) is int and w == 0:
+            return v
+        return apply1(ADD_NUMBER, cell_of(v), as_float(w))
+    if operation == MINUS:
+        return apply1(NUMBER_SUBTRACT, cell_of(v), as_float(w))
+    if operation == OVER:
+        return apply1(NUMBER_DIVIDE, cell_of(v), as_float(w))
+    return apply1(NUMBER_POWER, cell_of(v), as_float(w))
+
+
+cdef object elementwise(int operation, bint reflected, Vector self, object other):
+    """The operation on every scalar and its partner in other; NotImplemented for no partner."""
+    if is_number(other):
+        if self.nested:
+            return vector(tuple([
+                elementwise(operation, reflected, row, other) for row in self._values
+            ]))
+        return vector(tuple([combine(operation, reflected, v, other) for v in self._values]))
+    if isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
+        return NotImplemented
+    partners = list(other)
+    rows = any([is_sequence(partner) for partner in partners])
+    # A flat sequence beside a Vector of Vectors goes with every row, as NumPy has it.
+    if self.nested and not rows:
+        return vector(tuple([
+            elementwise(operation, reflected, row, partners) for row in self._values
+        ]))
+    if rows and not self.nested:
+        return vector(tuple([
+            checked(elementwise(operation, reflected, self, row), row) for row in partners
+        ]))
+    if len(partners) != len(self):
+        raise ValueError(f"a Vector of {len(self)} and one of {len(partners)} cannot be combined")
+    if self.nested:
+        return vector(tuple([
+            checked(elementwise(operation, reflected, v, partner), partner)
+            for v, partner in zip(self._values, partners)
+        ]))
+    # A number of a sequence is a constant, so it stays one: as a float, 0 is added like any other.
+    partners = [w if is_value(w) else as_float(w) for w in partners]
+    return vector(tuple([
+        combine(operation, reflected, v, w) for v, w in zip(self._values, partners)
+    ]))
+
+
+cdef Value dot_product(object weights, object inputs, object bias):
+    """b + w·x, from left to right, as one node."""
+    arguments = arguments_of(weights, "dot")
+    cdef Py_ssize_t n = arguments.count
+    arguments.extend(inputs, "dot")
+    if arguments.count != 2 * n:
+        raise ValueError(f"dot of {n} weights and {arguments.count - n} inputs")
+    arguments.add(bias)
+    return record_fused(DOT, arguments, n)
+
+
+# ---------------------------------------------------------------------------------------------
+# Tape
+# ---------------------------------------------------------------------------------------------
+
+
+cdef class Tape:
+    """The graph of one Value, recorded once and run again for other data of its leaves.
+
+    Control flow is frozen as it was recorded. ValueError for a graph with a custom operation, whose
+    formula is not known. len(tape) is the number of operations.
+    """
+
+    cdef Value root
+    cdef Cell **cells               # in the order of their creation, last to first
+    cdef Py_ssize_t count, anchors
+
+    def __init__(self, root):
+        if not is_value(root):
+            raise TypeError(f"Tape needs a Value as its root, got {describe(root)}")
+        initialised(cell_of(root))
+        self.root = root
+        self.record()
+
+    cdef int record(self) except -1:
+        cdef Cell *c
+        cdef Cell *custom = NULL
+        cdef Py_ssize_t room = 0
+        cdef bint failed = False
+        cdef void *more
+        self.count = self.anchors = 0
+        reach(cell_of(self.root))
+        c = newest_marked()
+        while c != NULL:  # to the end even after a failure, for this takes the marks off
+            if self.count == room and not failed:
+                room = 2 * room + 64
+                more = realloc(self.cells, room * sizeof(Cell *))
+                failed = more == NULL
+                if not failed:
+                    self.cells = <Cell **>more
+            if not failed:
+                self.cells[self.count] = c
+                self.count += 1
+            if c.code >= FIRST_ANCHOR:
+                self.anchors += 1
+            if c.code == CUSTOM_ANCHOR:
+                custom = c
+            reach_operands(c)
+            c = newest_marked()
+        if failed:
+            raise MemoryError("no memory to record the graph")
+        if custom != NULL:
+            raise ValueError(
+                f"the custom operation {<str>custom.right.fused.owner!r} cannot be recomputed: it "
+                "is known by its result and local gradients, not by its formula. Build its part of "
+                "the graph anew instead"
+            )
+        return 0
+
+    def __dealloc__(self):
+        free(self.cells)
+
+    def __len__(self):
+        return self.count - self.anchors
+
+    def __reduce__(self):
+        raise TypeError("a Tape cannot be copied or pickled: it belongs to the graph it recorded")
+
+    def set(self, leaves, values):
+        """Give leaves new data: a Value and a number, or a sequence of leaves and one of numbers.
+
+        ValueError where the lengths differ; then nothing is set.
+        """
+        if is_value(leaves):
+            leaves, values = [leaves], [values]
+        targets = scalars_of(leaves if isinstance(leaves, Vector) else Vector(leaves))
+        numbers = [as_float(number) for number in flattened(values)]
+        if len(targets) != len(numbers):
+            raise ValueError(f"{len(targets)} leaves cannot be set from {len(numbers)} numbers")
+        for v, number in zip(targets, numbers):
+            set_data(cell_of(v), number)
+
+    def forward(self):
+        """Recompute every node from the leaves' present data; the root's data."""
+        cdef Py_ssize_t i
+        for i in range(self.count - 1, -1, -1):
+            recompute(self.cells[i])
+        return self.root.data
+
+    def backward(self, grad=1.0):
+        """Value.backward on the recorded graph."""
+        self.root.backward(grad)
+
+
+cdef inline void reach(Cell *c) noexcept:
+    if c.code >= FIRST_NODE:
+        mark(c)
+    elif c.code == CUSTOM:
+        mark(c.left)
+
+
+cdef void reach_operands(Cell *c) noexcept:
+    cdef Py_ssize_t i
+    cdef Fused *f
+    if c.code < FIRST_BINARY:
+        reach(c.left)
+    elif c.code < FIRST_FUSED:
+        reach(c.left)
+        reach(c.right.value)
+    else:
+        f = c.right.fused
+        for i in range(f.count):
+            if f.operands[i].value != NULL:
+                reach(f.operands[i].value)
+
+
+cdef int recompute(Cell *c) except -1:
+    cdef int code = c.code
+    cdef double x
+    if code >= FIRST_FUSED:
+        compute(c)
+        return 0
+    if code == OUTPUT:
+        c.data.number = c.left.right.fused.data[c.index]
+        return 0
+    x = data_of(c.left)
+    if code <= LEAKY_RELU:
+        c.data.number = checked_unary(code, x, c.right.constant)
+    elif code < NUMBER_SUBTRACT:
+        c.data.number = binary(code, x, c.right.constant)
+    elif code < OUTPUT:
+        c.data.number = binary(code, c.right.constant, x)
+    else:
+        c.data.number = binary(code, x, data_of(c.right.value))
+    return 0
+
+
+cdef list flattened(object numbers):
+    if not is_sequence(numbers):
+        return [numbers]
+    return [number for row in numbers for number in (row if is_sequence(row) else [row])]
