@@ -1,0 +1,345 @@
+"""Functions of many Values: dot products, softmax and its kin, attention, losses.
+
+Each is a formula for the data and one for the gradients, over whole arrays. They take Vectors, arrays
+and sequences of Values and plain numbers in any mixture; rows are along the last axis.
+"""
+
+from __future__ import annotations
+
+import math
+from operator import index as as_index
+from typing import Any, SupportsFloat
+
+import numpy as np
+
+from numpy_vectorized.engine import (
+    MEAN,
+    Joint,
+    Reduction,
+    Value,
+    as_float,
+    describe,
+    dot_product,
+    is_sequence,
+    of_one_dtype,
+    sigmoid,
+    some,
+    tensor_of,
+)
+from numpy_vectorized.nn import PERCEPTRONS
+
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dot",
+    "hinge_loss",
+    "linear",
+    "log_softmax",
+    "logsumexp",
+    "mean",
+    "mse_loss",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "softmax",
+]
+
+EPSILON = 2.220446049250313e-16  # the distance from 1.0 to the next float
+
+# Linear --------------------------------------------------------------------------------------
+
+
+def dot(weights: Any, inputs: Any, bias: Value | SupportsFloat = 0.0) -> Any:
+    """b + w·x as one node. ValueError where the lengths differ."""
+    return dot_product(weights, inputs, bias)
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """One dot for each row of weight (n_out × n_in): a Vector of n_out, or a batch of them.
+
+    x has n_in elements along its last axis; bias has n_out elements, or is None.
+    ValueError where the sizes do not fit.
+    """
+    x, weight = tensor_of(x, "linear"), tensor_of(weight, "linear")
+    if weight.ndim != 2:
+        raise ValueError(f"linear needs weights of shape (n_out, n_in), got {weight.shape}")
+    if x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"linear of {weight.shape[1]} weights a row and {x.shape[-1]} inputs")
+    if bias is not None:
+        bias = tensor_of(bias, "linear")
+        if bias.shape != weight.shape[:1]:
+            raise ValueError(f"linear with {len(weight)} rows of weight and {len(bias)} biases")
+    return PERCEPTRONS["linear"](x, weight, bias)
+
+
+# Over a sequence -----------------------------------------------------------------------------
+
+
+def mean(values: Any) -> Any:
+    """The sum of all scalars divided by their count. ValueError if there are none."""
+    return MEAN(some(as_sequence(values, "mean"), "mean"))
+
+
+def logsumexp(values: Any) -> Any:
+    """log Σ exp(x), stable: the largest is taken out first. Of a batch, one a row."""
+    return LOGSUMEXP(rows_of(values, "logsumexp"), -1)
+
+
+def softmax(values: Any) -> Any:
+    """exp(x) / Σ exp(x), a Vector that sums to one. Of a batch, row by row."""
+    return SOFTMAX([rows_of(values, "softmax")])
+
+
+def log_softmax(values: Any) -> Any:
+    """The logarithm of softmax, stable. Of a batch, row by row."""
+    return LOG_SOFTMAX([rows_of(values, "log_softmax")])
+
+
+def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Any:
+    """x / √(mean(x²) + eps) (Zhang and Sennrich 2019). Of a batch, row by row.
+
+    eps None is the distance from 1.0 to the next float, as in PyTorch. ValueError if negative.
+    """
+    number = EPSILON if eps is None else as_float(eps)
+    if not number >= 0.0:
+        raise ValueError(f"rms_norm needs an eps of 0 or more, got {number!r}")
+    return RMS_NORM([rows_of(values, "rms_norm")], number)
+
+
+def as_sequence(values: Any, what: str) -> Any:
+    """A Vector or an array; a single Value or number counts as a sequence of one."""
+    return tensor_of(values if is_sequence(values) else [values], what)
+
+
+def rows_of(values: Any, what: str) -> Any:
+    values = as_sequence(values, what)
+    if values.shape[-1] == 0:
+        raise ValueError(f"{what} needs at least one Value, got none")
+    return values
+
+
+def log_of_sum(x: Any, axes: tuple[int, ...]) -> Any:
+    m = x.max(axis=axes, keepdims=True)
+    m = np.where(np.isfinite(m), m, 0.0).astype(x.dtype, copy=False)  # inf - inf would be nan
+    return m + np.log(np.exp(x - m).sum(axis=axes, keepdims=True))
+
+
+def softmax_of(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return e
+
+
+def softmax_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
+    return [y * (above - (above * y).sum(axis=-1, keepdims=True))]
+
+
+def log_softmax_of(x: Any) -> Any:
+    shifted = x - x.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
+
+
+def log_softmax_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
+    return [above - np.exp(y) * above.sum(axis=-1, keepdims=True)]
+
+
+def inverse_rms(x: Any, eps: float) -> Any:
+    return 1.0 / np.sqrt((x * x).sum(axis=-1, keepdims=True) / x.shape[-1] + eps)
+
+
+def rms_norm_of(x: Any, eps: float) -> Any:
+    return x * inverse_rms(x, eps)
+
+
+def rms_norm_contributions(xs: list[Any], y: Any, above: Any, eps: float) -> list[Any]:
+    (x,) = xs
+    r = inverse_rms(x, eps)
+    s = r * r * r * (above * x).sum(axis=-1, keepdims=True) / x.shape[-1]
+    return [r * above - x * s]
+
+
+LOGSUMEXP = Reduction("logsumexp", log_of_sum, lambda x, y, axes: np.exp(x - y))
+SOFTMAX = Joint("softmax", softmax_of, softmax_contributions, by_row=True)
+LOG_SOFTMAX = Joint("log_softmax", log_softmax_of, log_softmax_contributions, by_row=True)
+RMS_NORM = Joint("rms_norm", rms_norm_of, rms_norm_contributions, by_row=True)
+
+# Attention -----------------------------------------------------------------------------------
+
+
+def scaled_dot_product_attention(query: Any, keys: Any, values: Any) -> Any:
+    """Σ softmax(q·k / √d)_j · v_j for one query (Vaswani and others 2017): a Vector of m.
+
+    query has d elements, or is a batch of such queries; keys are n of d, values n of m.
+    ValueError where the sizes do not fit.
+    """
+    what = "scaled_dot_product_attention"
+    q, k, v = rows_of(query, what), tensor_of(keys, what), tensor_of(values, what)
+    if len(k) != len(v) or not len(k):
+        raise ValueError(f"{what} needs as many keys as values, got {len(k)} and {len(v)}")
+    if k.ndim != 2 or v.ndim != 2:
+        raise ValueError(f"{what} needs a row for each key and value, got {k.shape} and {v.shape}")
+    if k.shape[1] != q.shape[-1]:
+        raise ValueError(f"{what}: a query of {q.shape[-1]} and a key of {k.shape[1]}")
+    return ATTENTION(of_one_dtype(q, k, v))
+
+
+def attention_weights(q: Any, k: Any) -> Any:
+    return softmax_of(q @ k.T / math.sqrt(q.shape[-1]))
+
+
+def attention_of(q: Any, k: Any, v: Any) -> Any:
+    return attention_weights(q, k) @ v
+
+
+def attention_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
+    q, k, v = xs
+    weights = attention_weights(q, k)
+    (to_scores,) = softmax_contributions([], weights, above @ v.T)
+    to_scores /= math.sqrt(q.shape[-1])
+    # One query is a batch of one: then the outer products below are matrix products too.
+    scores, queries, gradients, shares = map(as_rows, (to_scores, q, above, weights))
+    return [to_scores @ k, scores.T @ queries, shares.T @ gradients]
+
+
+def as_rows(x: Any) -> Any:
+    return x.reshape(-1, x.shape[-1])
+
+
+ATTENTION = Joint("scaled_dot_product_attention", attention_of, attention_contributions)
+
+# Losses --------------------------------------------------------------------------------------
+
+
+def mse_loss(predictions: Any, targets: Any) -> Any:
+    """The mean of (p - t)². Targets may be Values. ValueError where the sizes differ."""
+    p, t = as_sequence(predictions, "mse_loss"), as_sequence(targets, "mse_loss")
+    same_count("mse_loss", p.size, t.size)
+    return MSE_LOSS(of_one_dtype(p, t))
+
+
+def hinge_loss(scores: Any, labels: Any) -> Any:
+    """The mean of max(0, 1 - y·s), labels -1 or 1 (else ValueError): the max-margin loss."""
+    s, y = as_sequence(scores, "hinge_loss"), numbers(labels, "hinge_loss labels")
+    same_count("hinge_loss", s.size, y.size)
+    wrong = y[np.abs(y) != 1.0]
+    if wrong.size:
+        raise ValueError(f"hinge_loss needs labels -1 and 1, got {wrong.item(0)!r}")
+    return HINGE_LOSS(of_one_dtype(s, y))
+
+
+def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Any:
+    """The mean of -t·log σ(x) - (1-t)·log(1 - σ(x)), stable; targets from 0 to 1."""
+    what = "binary_cross_entropy_with_logits"
+    x, t = as_sequence(logits, what), numbers(targets, f"{what} targets")
+    same_count(what, x.size, t.size)
+    wrong = t[~((t >= 0.0) & (t <= 1.0))]
+    if wrong.size:
+        raise ValueError(f"{what} needs targets from 0 to 1, got {wrong.item(0)!r}")
+    return BINARY_CROSS_ENTROPY(of_one_dtype(x, t))
+
+
+def cross_entropy(logits: Any, classes: Any) -> Any:
+    """The mean of -log softmax(x)[class]: a batch of logits and as many class indices, or one
+    sample and its class. TypeError if a class is no integer, ValueError if it is out of range."""
+    x = as_sequence(logits, "cross_entropy")
+    rows = math.prod(x.shape[:-1])
+    indices = class_indices(classes, x.shape[-1])
+    same_count("cross_entropy", rows if x.size else 0, indices.size)
+    return CROSS_ENTROPY([x], indices)
+
+
+def class_indices(classes: Any, width: int) -> np.ndarray:
+    """The classes as a flat array of integers."""
+    if isinstance(classes, np.ndarray) and classes.dtype.kind in "iu":
+        indices = classes.ravel()
+    else:
+        nested = np.ravel(np.array(classes, dtype=object)) if is_sequence(classes) else [classes]
+        indices = np.array([class_index(c) for c in nested], dtype=np.intp)
+    wrong = indices[(indices < 0) | (indices >= width)]
+    if wrong.size:
+        raise ValueError(f"a class is an index from 0 to {width - 1}, got {wrong[0]}")
+    return indices
+
+
+def class_index(c: Any) -> int:
+    try:
+        return as_index(c)
+    except TypeError:
+        raise TypeError(f"a class is an integer index, got {describe(c)}") from None
+
+
+def numbers(values: Any, what: str) -> Any:
+    values = as_sequence(values, what)
+    if isinstance(values, Value):
+        raise TypeError(f"{what} are plain numbers, got {describe(values)}")
+    return values
+
+
+def same_count(what: str, predictions: int, targets: int) -> None:
+    if predictions != targets:
+        raise ValueError(f"{what} of {predictions} predictions and {targets} targets")
+    if not predictions:
+        raise ValueError(f"{what} needs at least one prediction, got none")
+
+
+# Predictions and targets may differ in shape, (n, 1) and (n,), so they are taken in C order.
+
+
+def mse_of(p: Any, t: Any) -> Any:
+    d = p.ravel() - t.ravel()
+    return d @ d / d.size
+
+
+def mse_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
+    p, t = xs
+    slopes = p.ravel() - t.ravel()
+    slopes *= 2.0 / slopes.size * above
+    return [slopes.reshape(p.shape), -slopes.reshape(t.shape)]
+
+
+def margins_of(s: Any, labels: Any) -> Any:
+    return 1.0 - labels.reshape(s.shape) * s
+
+
+def hinge_of(s: Any, labels: Any) -> Any:
+    return np.maximum(margins_of(s, labels), 0.0).sum() / s.size
+
+
+def hinge_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
+    s, labels = xs
+    slopes = labels.reshape(s.shape) * (-1.0 / s.size)
+    slopes *= ~(margins_of(s, labels) <= 0.0)
+    return [slopes * above, None]
+
+
+def bce_of(x: Any, targets: Any) -> Any:
+    t = targets.reshape(x.shape)
+    terms = (1.0 - t) * x + np.maximum(-x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+    return terms.sum() / x.size
+
+
+def bce_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
+    x, targets = xs
+    return [(sigmoid(x) - targets.reshape(x.shape)) * (above / x.size), None]
+
+
+def cross_entropy_of(x: Any, classes: Any) -> Any:
+    rows = as_rows(x)
+    chosen = np.arange(len(rows)), classes
+    m = rows.max(axis=1, keepdims=True)
+    totals = np.exp(rows - m).sum(axis=1)
+    return (np.log(totals) - (rows[chosen] - m[:, 0])).sum() / len(rows)
+
+
+def cross_entropy_contributions(xs: list[Any], y: Any, above: Any, classes: Any) -> list[Any]:
+    (x,) = xs
+    slopes = softmax_of(as_rows(x))
+    slopes[np.arange(len(slopes)), classes] -= 1.0
+    slopes *= above / len(slopes)
+    return [slopes.reshape(x.shape)]
+
+
+MSE_LOSS = Joint("mse_loss", mse_of, mse_contributions)
+HINGE_LOSS = Joint("hinge_loss", hinge_of, hinge_contributions)
+BINARY_CROSS_ENTROPY = Joint("binary_cross_entropy_with_logits", bce_of, bce_contributions)
+CROSS_ENTROPY = Joint("cross_entropy", cross_entropy_of, cross_entropy_contributions)

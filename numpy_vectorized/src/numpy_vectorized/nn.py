@@ -1,0 +1,349 @@
+"""Neurons, layers and multilayer perceptrons: one weight tensor and one bias a layer."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from numpy_vectorized.engine import (
+    GELU,
+    LEAKY_RELU,
+    RELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
+    Unary,
+    Value,
+    data_of,
+    give,
+    is_sequence,
+    of_one_dtype,
+    record,
+    refill,
+    scalar_at,
+    tensor_of,
+    values_among,
+)
+from pure_python.state import Module, chosen, sizes_of, whole
+
+__all__ = ["MLP", "Layer", "Net", "Neuron"]
+
+ACTIVATIONS: dict[str, Unary | None] = {
+    "relu": RELU,
+    "tanh": TANH,
+    "sigmoid": SIGMOID,
+    "linear": None,
+    "leaky_relu": LEAKY_RELU,
+    "gelu": GELU,
+    "silu": SILU,
+    "softplus": SOFTPLUS,
+}
+
+INITS = {
+    "uniform": lambda n_in, n_out: 1.0,
+    "xavier": lambda n_in, n_out: math.sqrt(6.0 / (n_in + n_out)),  # Glorot and Bengio 2010
+    "he": lambda n_in, n_out: math.sqrt(6.0 / n_in),  # He and others 2015
+}
+
+# The operation -------------------------------------------------------------------------------
+
+
+class Perceptrons:
+    """activation(x·Wᵀ + b) as one node: a whole layer, over a whole batch.
+
+    weight is (n_out × n_in) with a bias of n_out, or the (n_in) of a single neuron with a scalar
+    bias or a bias of one; then the output has no axis for the neurons.
+    """
+
+    __slots__ = ("activation", "name")
+
+    def __init__(self, activation: Unary | None) -> None:
+        self.activation = activation
+        self.name = f"{activation.name}(dot)" if activation else "dot"
+
+    def __call__(self, x: Any, weight: Any, bias: Any, single: bool = False) -> Any:
+        x, weight = of_one_dtype(x, weight)
+        sums = self.sums(x, weight, bias, single)
+        # The sums are kept only for the activations whose slope needs them.
+        context = [x, weight, bias, single, None if self.activation in FROM_OUTPUT else sums]
+        operands = values_among((weight, x, bias))
+        return record(self.activated(sums, context[4] is None), self, operands, context)
+
+    def sums(self, x: Any, weight: Any, bias: Any, single: bool) -> Any:
+        x, w, b = data_of(x), data_of(weight), data_of(bias)
+        with np.errstate(all="ignore"):
+            if single:
+                sums = x @ w.reshape(-1)
+            else:
+                sums = w @ x if x.ndim == 1 else x @ w.T
+            if b is None:
+                return sums
+            if sums.ndim:
+                sums += b
+                return sums
+            return float(sums) + (b if type(b) is float else b.item())
+
+    def activated(self, sums: Any, in_place: bool) -> Any:
+        if self.activation is None:
+            return sums
+        if self.activation is RELU and in_place and type(sums) is not float:
+            return np.maximum(sums, 0.0, out=sums)
+        return self.activation.compute(sums)
+
+    def operation_name(self, node: Value) -> str:
+        return self.name
+
+    def recompute(self, node: Value) -> None:
+        context = node._context
+        sums = self.sums(*context[:4])
+        if context[4] is not None:
+            context[4] = sums
+        refill(node, self.activated(sums, context[4] is None))
+
+    def gradient_at_sum(self, node: Value, index: Any = ...) -> Any:
+        """What reaches the sums from above, before the activation; all of it, or one element."""
+        y, above, sums = node._data, node._grad, node._context[4]
+        if node.ndim and index is not ...:
+            y, above = float(y[index]), float(node.grad[index])
+            sums = None if sums is None else float(sums[index])
+        if self.activation is None:
+            return above
+        return self.activation.slope(y if sums is None else sums, y) * above
+
+    def backward(self, node: Value) -> None:
+        x, weight, bias, single, _ = node._context
+        inputs, w = data_of(x), data_of(weight)
+        above = self.gradient_at_sum(node)
+        # A single sample is a batch of one, a single neuron a layer of one.
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        gradients = np.reshape(above, (len(rows), -1))
+        if isinstance(weight, Value):
+            give(weight, (gradients.T @ rows).reshape(w.shape))
+        if isinstance(x, Value):
+            give(x, (gradients @ w.reshape(-1, w.shape[-1])).reshape(inputs.shape))
+        if isinstance(bias, Value):
+            give(bias, gradients.sum(axis=0))
+
+    def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
+        weights, inputs, bias, *_ = self.compose(node, index)
+        return self.name, [*weights, *inputs, bias]
+
+    def compose(self, node: Value, index: tuple[int, ...]) -> tuple[Any, ...]:
+        x, weight, bias, single, _ = node._context
+        row = 0 if single else index[-1]
+        sample = index if single else index[:-1]
+        columns = range(data_of(x).shape[-1])
+        of_neuron = () if data_of(weight).ndim == 1 else (row,)
+        return (
+            [scalar_at(weight, (*of_neuron, k)) for k in columns],
+            [scalar_at(x, (*sample, k)) for k in columns],
+            0.0 if bias is None else scalar_at(bias, (row,) if np.ndim(data_of(bias)) else ()),
+            self.activation.name if self.activation else "",
+            self.gradient_at_sum(node, index),
+        )
+
+
+FROM_OUTPUT = (None, RELU, LEAKY_RELU, TANH, SIGMOID)  # whose slope follows from the output alone
+PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
+
+# Modules -------------------------------------------------------------------------------------
+
+
+class Neuron(Module):
+    """activation(b + w·x). weight has n_in elements, drawn from Python's random; bias is 0.0.
+
+    seed: draw from random.Random(seed) instead of the random module itself.
+    dtype: of the weight, "float64" (the default) or "float32".
+    ValueError for an unknown activation or init, or a size below 1.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        activation: str = "relu",
+        init: str = "uniform",
+        seed: int | None = None,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        self.n_in = whole("n_in", n_in)
+        self.activation = chosen("activation", activation, ACTIVATIONS)
+        generator = random if seed is None else random.Random(seed)
+        self.weight = Value(drawn((self.n_in,), init, self.n_in, 1, generator), dtype=dtype)
+        self.bias = Value(0.0)
+
+    def __call__(self, x: Any) -> Any:
+        """The output for one sample of n_in numbers or Values; for a batch, a Vector of them."""
+        return self._outputs(inputs_of(self, x))
+
+    def _outputs(self, inputs: Any) -> Any:
+        return PERCEPTRONS[self.activation](inputs, self.weight, self.bias, single=True)
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """(name, Value) of the weights and of the bias."""
+        yield "weight", self.weight
+        yield "bias", self.bias
+
+    def _tensors(self) -> dict[str, Any]:
+        return {"weight": self.weight.reshape(1, -1), "bias": AsVector(self.bias)}
+
+    def _short(self) -> str:
+        return f"Neuron({self.n_in})"
+
+    def __repr__(self) -> str:
+        return f"Neuron({self.n_in}, activation={self.activation!r})"
+
+
+class AsVector:
+    """A scalar Value whose data read and are set as an array of one, for a state_dict."""
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    @property
+    def data(self) -> np.ndarray:
+        return np.array([self.value.data])
+
+    @data.setter
+    def data(self, numbers: Any) -> None:
+        (self.value.data,) = numbers
+
+
+class Layer(Module):
+    """n_out neurons over the same n_in inputs. The arguments are those of Neuron."""
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        activation: str = "relu",
+        init: str = "uniform",
+        seed: int | None = None,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        generator = random if seed is None else random.Random(seed)
+        self._build(n_in, n_out, activation, init, generator, dtype)
+
+    def _build(
+        self, n_in: int, n_out: int, activation: str, init: str, generator: Any, dtype: Any
+    ) -> None:
+        self.n_in = whole("n_in", n_in)
+        self.n_out = whole("n_out", n_out)
+        self.activation = chosen("activation", activation, ACTIVATIONS)
+        shape = (self.n_out, self.n_in)
+        self.weight = Value(drawn(shape, init, self.n_in, self.n_out, generator), dtype=dtype)
+        self.bias = Value(np.zeros(self.n_out), dtype=dtype)
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
+        return self._outputs(inputs_of(self, x), last=True)
+
+    def _outputs(self, inputs: Any, last: bool) -> Any:
+        operation = PERCEPTRONS[self.activation]
+        return operation(inputs, self.weight, self.bias, single=last and self.n_out == 1)
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """(name, Value) of the weights and of the biases."""
+        yield "weight", self.weight
+        yield "bias", self.bias
+
+    def _tensors(self) -> dict[str, Any]:
+        return dict(self.named_parameters())
+
+    def _short(self) -> str:
+        return f"Layer({self.n_in}, {self.n_out})"
+
+    def __repr__(self) -> str:
+        return f"Layer({self.n_in}, {self.n_out}, activation={self.activation!r})"
+
+
+class MLP(Module):
+    """A multilayer perceptron: layers of n1, ..., nk neurons over n_in inputs.
+
+    MLP(n_in, [n1, ..., nk]) or MLP([n_in, n1, ..., nk]). output_activation is that of the last
+    layer. The other arguments are those of Neuron.
+    """
+
+    def __init__(
+        self,
+        n_in: int | Sequence[int],
+        n_outs: Sequence[int] | None = None,
+        activation: str = "relu",
+        output_activation: str = "linear",
+        init: str = "uniform",
+        seed: int | None = None,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        sizes = sizes_of(n_in, n_outs)
+        generator = random if seed is None else random.Random(seed)
+        self.n_in, self.n_out = sizes[0], sizes[-1]
+        self.activation = chosen("activation", activation, ACTIVATIONS)
+        self.output_activation = chosen("output_activation", output_activation, ACTIVATIONS)
+        self.layers = tuple([Layer.__new__(Layer) for _ in sizes[1:]])
+        for i, layer in enumerate(self.layers):
+            last = i == len(self.layers) - 1
+            name = output_activation if last else activation
+            layer._build(sizes[i], sizes[i + 1], name, init, generator, dtype)
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
+        return self._outputs(inputs_of(self, x))
+
+    def _outputs(self, inputs: Any) -> Any:
+        for layer in self.layers:
+            inputs = layer._outputs(inputs, last=layer is self.layers[-1])
+        return inputs
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """(name, Value), layer by layer."""
+        for i, layer in enumerate(self.layers):
+            for name, p in layer.named_parameters():
+                yield f"layers.{i}.{name}", p
+
+    def _tensors(self) -> dict[str, Any]:
+        return dict(self.named_parameters())
+
+    def _short(self) -> str:
+        return f"MLP({self.n_in}, {[layer.n_out for layer in self.layers]})"
+
+    def __repr__(self) -> str:
+        return (
+            f"MLP({self.n_in}, {[layer.n_out for layer in self.layers]}, "
+            f"activation={self.activation!r}, output_activation={self.output_activation!r})"
+        )
+
+
+Net = MLP
+
+
+def drawn(shape: tuple[int, ...], init: str, n_in: int, n_out: int, generator: Any) -> np.ndarray:
+    """First weights, neuron by neuron, in the order in which the scalar backends draw them."""
+    scale = INITS[chosen("init", init, INITS)](n_in, n_out)
+    return scale * np.array([generator.uniform(-1, 1) for _ in range(math.prod(shape))]).reshape(
+        shape
+    )
+
+
+def inputs_of(module: Any, x: Any) -> Any:
+    """One sample or a batch as a Vector or an array, with its size checked."""
+    if not is_sequence(x):
+        raise TypeError(f"{module._short()} expects a sequence of {module.n_in} inputs, got {x!r}")
+    if isinstance(x, list | tuple) and x and is_sequence(x[0]):
+        for i, row in enumerate(x):
+            if len(row) != module.n_in:
+                raise wrong_size(module, len(row), f" in row {i}")
+    x = tensor_of(x, module._short())
+    if x.shape[-1] != module.n_in:
+        raise wrong_size(module, x.shape[-1], " in row 0" if x.ndim > 1 else "")
+    return x
+
+
+def wrong_size(module: Any, got: int, where: str) -> ValueError:
+    return ValueError(f"{module._short()} expects {module.n_in} inputs, got {got}{where}")
