@@ -189,7 +189,8 @@ def no_traces_left(request):
     before = state()
     yield
     for what, now in state().items():
-        assert now == before[what], f"the test left the process changed: {what}: {before[what]} -> {now}"
+        if now != before[what]:
+            pytest.fail(f"the test left the process changed: {what}: {before[what]} -> {now}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

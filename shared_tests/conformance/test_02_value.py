@@ -111,9 +111,9 @@ def test_arithmetic(backend):
     assert +x is x, "+x is x itself"
 
 
-@pytest.mark.parametrize(
-    ("name", "apply", "expected"),
-    [
+ON_EITHER_SIDE = {
+    name: (apply, expected)
+    for name, apply, expected in (
         ("2 + v", lambda v: 2 + v, 5.0),
         ("2 - v", lambda v: 2 - v, -1.0),
         ("2 * v", lambda v: 2 * v, 6.0),
@@ -125,11 +125,14 @@ def test_arithmetic(backend):
         ("v / 2", lambda v: v / 2, 1.5),
         ("v ** 2", lambda v: v**2, 9.0),
         ("v ** v", lambda v: v**v, 27.0),
-    ],
-    ids=lambda part: part if isinstance(part, str) else "",
-)
-def test_numbers_on_either_side(backend, name, apply, expected):
+    )
+}
+
+
+@pytest.mark.parametrize("name", ON_EITHER_SIDE)
+def test_numbers_on_either_side(backend, name):
     """Rule 1.5: Python calls the reflected method (`__rsub__`, `__rtruediv__`…) for a number on the left."""
+    apply, expected = ON_EITHER_SIDE[name]
     got = apply(backend.Value(3.0))
     assert isinstance(got, backend.Value), f"{name} is a {type(got).__name__}, expected a Value"
     assert got.data == expected, f"{name} with v = 3 is {got.data!r}, expected {expected!r}: mind which side is which"
@@ -168,6 +171,7 @@ def test_any_real_number_is_an_operand(backend, number):
         (lambda v: 0.0 + v, "+ 0.0"),
         (lambda v: v + 0, "+ 0.0"),
     ],
+    ids=lambda part: part if isinstance(part, str) else "",
 )
 def test_a_number_is_part_of_the_operation(backend, apply, op):
     """Rule 1.6: a plain number makes no node of its own; the operation carries it in its name."""

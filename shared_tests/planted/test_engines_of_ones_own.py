@@ -1,0 +1,114 @@
+"""What a learner sees who points the suite at an engine that is not finished, or not there."""
+
+import pytest
+from cases.suite_runs import run_suite
+
+HALF_WRITTEN = '''
+class Value:
+    """As far as the first chapter of a course goes."""
+
+    def __init__(self, data):
+        self.data = float(data)
+        self.grad = 0.0
+        self._prev = ()
+
+    def __repr__(self):
+        return f"Value({self.data}, grad={self.grad})"
+
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data)
+        out._prev = (self, other)
+        def backward():
+            self.grad += out.grad
+            other.grad += out.grad
+        out._backward = backward
+        return out
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data)
+        out._prev = (self, other)
+        def backward():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+        out._backward = backward
+        return out
+
+    def _backward(self):
+        pass
+
+    def backward(self):
+        order, seen = [], set()
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                for p in v._prev:
+                    visit(p)
+                order.append(v)
+        visit(self)
+        self.grad = 1.0
+        for v in reversed(order):
+            v._backward()
+'''
+
+
+def test_a_half_written_value(tmp_path):
+    """It passes what it can, and is told in one line each what comes next."""
+    (tmp_path / "half.py").write_text(HALF_WRITTEN)
+    run = run_suite(tmp_path, "half", "names", "value", "backward", "functions", "vector", "nn", "graph")
+    assert run.code == 1, run.text[-2000:]
+    for test in ("test_holds_a_float[half-2.0]", "test_a_sum[half]", "test_a_product[half]", "test_gradients_add_up[half]"):
+        assert test not in run.failures
+    assert "walks the graph by recursion" in run.message_of("test_deeper_than_recursion_goes")
+    assert "Value has no `tanh` yet" in run.message_of("test_values[half-tanh]")
+    assert "half has no `Vector` yet" in run.message_of("test_reductions")
+    assert "does not have yet" in run.message_of("test_every_name_is_there")
+    (line,) = [line for line in run.text.splitlines() if line.startswith("half: names ")]
+    assert ", value " in line and "; next: test_every_name_is_there[half]" in line
+    assert "INTERNALERROR" not in run.text and "errors during collection" not in run.text
+
+
+def test_an_empty_module(tmp_path):
+    """Every test is collected and fails in one line."""
+    (tmp_path / "empty.py").write_text("")
+    run = run_suite(tmp_path, "empty", "names", "value", "backward", "graph")
+    assert run.code == 1 and "INTERNALERROR" not in run.text
+    missing = run.message_of("test_every_name_is_there")
+    assert "Value" in missing and "gradcheck" in missing
+    assert "empty has no `Value` yet" in run.message_of("test_holds_a_float")
+    assert "E   AttributeError" not in run.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("nowhere", None, "backend 'nowhere' cannot be imported: ModuleNotFoundError"),
+        ("broken", "def f(:\n", "backend 'broken' cannot be imported: SyntaxError"),
+        ("needy", "import a_package_that_is_not_there\n", "No module named 'a_package_that_is_not_there'"),
+        ("raising", "raise RuntimeError('of its own')\n", "RuntimeError: of its own"),
+    ],
+)
+def test_a_module_that_cannot_be_imported(tmp_path, name, content, says):
+    """Asked for and missing is an error in one sentence, never a skip."""
+    if content is not None:
+        (tmp_path / f"{name}.py").write_text(content)
+    run = run_suite(tmp_path, name, "value")
+    assert run.code == 4 and says in run.text, run.text
+    assert "Traceback" not in run.text and "passed" not in run.text
+
+
+def test_a_folder_is_no_module(tmp_path):
+    """From the project's root, `import cython_core` finds a folder even where nothing is installed."""
+    (tmp_path / "folder" / "src").mkdir(parents=True)
+    run = run_suite(tmp_path, "folder", "value")
+    assert run.code == 4 and "empty namespace package" in run.text, run.text
+
+
+def test_a_module_in_a_package(tmp_path):
+    """`--backend package.module`."""
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "__init__.py").write_text("")
+    (tmp_path / "course" / "week1.py").write_text(HALF_WRITTEN)
+    run = run_suite(tmp_path, "course.week1", "value")
+    assert "backend: course.week1 from " in run.text and "course.week1: value " in run.text
