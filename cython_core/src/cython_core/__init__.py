@@ -20,9 +20,9 @@ from cython_core.functional import (
     scaled_dot_product_attention,
     softmax,
 )
-from pure_python.graph import draw, draw_dot, gradcheck, trace
 from cython_core.nn import MLP, Layer, Net, Neuron
 from cython_core.optim import SGD, Adam, AdamW
+from pure_python.graph import draw, draw_dot, gradcheck, trace
 
 __version__ = "0.1.0"
 __interface_version__ = "1.0"

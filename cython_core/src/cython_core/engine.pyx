@@ -18,6 +18,9 @@ from libc.string cimport memset
 
 __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
+# The first line of a class's docstring is its signature, in the form that inspect reads: Cython
+# writes that of methods itself, but not that of classes.
+
 include "arena.pxi"
 include "operations.pxi"
 
@@ -876,7 +879,8 @@ cdef void run_backward() noexcept:
 
 
 cdef class Value:
-    """A number that remembers which operation made it, from which operands.
+    """Value(data, operands=(), op="", label="", local_grads=None)\n--\n
+    A number that remembers which operation made it, from which operands.
 
     data: int, float, NumPy scalar or anything else with __float__ or __index__ (else TypeError).
     operands, op, local_grads: for a custom operation, the Values that it was computed from, its
@@ -1267,7 +1271,8 @@ cdef enum:
 
 
 cdef class Vector:
-    """A sequence of Values, or of Vectors of one length, with elementwise arithmetic.
+    """Vector(values)\n--\n
+    A sequence of Values, or of Vectors of one length, with elementwise arithmetic.
 
     values: Values, numbers (they become leaves), or sequences of them (they become Vectors).
     TypeError for anything else, ValueError for rows of different lengths.
@@ -1668,7 +1673,8 @@ cdef Value dot_product(object weights, object inputs, object bias):
 
 
 cdef class Tape:
-    """The graph of one Value, recorded once and run again for other data of its leaves.
+    """Tape(root)\n--\n
+    The graph of one Value, recorded once and run again for other data of its leaves.
 
     Control flow is frozen as it was recorded. ValueError for a graph with a custom operation, whose
     formula is not known. len(tape) is the number of operations.
