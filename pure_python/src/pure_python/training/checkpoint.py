@@ -94,14 +94,13 @@ class Checkpoint:
         if self.optimizer is None or self.optimizer.get("kind") != fresh["kind"]:
             return False
         # Step count and moments go on; what a person sets (rate, decay) is as asked for now.
-        kept = {
-            name: entry
-            for name, entry in self.optimizer.items()
-            if name == "step" or isinstance(entry, list) and name in fresh and name != "betas"
-        }
+        order = places(trainer.model)
         try:
+            kept = {"step": self.optimizer["step"]}
+            for name in moments(fresh):
+                kept[name] = np.array(self.optimizer[name], dtype=float)[order].tolist()
             trainer.optimizer.load_state_dict(fresh | kept)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, IndexError) as error:
             raise InputError(f"{self.path}: the optimiser's state does not fit: {error}") from None
         return True
 
@@ -110,7 +109,12 @@ def write(path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling) -> No
     """Write the weights file, whole or not at all. OSError if it cannot be written."""
     model = trainer.model
     optimizer = trainer.optimizer.state_dict()
-    if sum(len(entry) for entry in optimizer.values() if isinstance(entry, list)) > MOST_MOMENTS:
+    order = places(model)
+    for name in moments(optimizer):
+        ordered = np.empty(len(order))
+        ordered[order] = optimizer[name]
+        optimizer[name] = ordered.tolist()
+    if len(moments(optimizer)) * len(order) > MOST_MOMENTS:
         optimizer = None
     metadata = {
         "sizes": [model.n_in, *(layer.n_out for layer in model.layers)],
@@ -125,6 +129,33 @@ def write(path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling) -> No
     }
     entries = {name: json.dumps(entry) for name, entry in metadata.items()}
     write_safetensors(path, model.state_dict(), {"format": FORMAT, **entries})
+
+
+def moments(state: dict[str, Any]) -> list[str]:
+    """The names of what an optimiser keeps a number of for each scalar among the parameters."""
+    return [name for name, entry in state.items() if isinstance(entry, list) and "moment" in name]
+
+
+def places(model: Any) -> np.ndarray:
+    """For each scalar in the order of the parameters, its place in that of the state_dict.
+
+    The two differ: backends of scalars go neuron by neuron, one of arrays tensor by tensor. Files
+    have the order of the state_dict, so that any backend can go on from them.
+    """
+    starts, next_start = {}, 0
+    for k, layer in enumerate(model.layers):
+        for name, size in (("weight", layer.n_in * layer.n_out), ("bias", layer.n_out)):
+            starts[f"layers.{k}.{name}"] = (next_start, size, layer.n_in)
+            next_start += size
+    order: list[int] = []
+    for name, _ in model.named_parameters():
+        layer_and_kind, indices = name.split(".")[:3], [int(i) for i in name.split(".")[3:]]
+        start, size, n_in = starts[".".join(layer_and_kind)]
+        if not indices:
+            order += range(start, start + size)
+        else:
+            order.append(start + (indices[0] * n_in + indices[1] if indices[1:] else indices[0]))
+    return np.array(order)
 
 
 def read(path: str) -> Checkpoint:

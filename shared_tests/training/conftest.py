@@ -1,0 +1,82 @@
+"""A folder to run the command line in, and the command line itself, in this process."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pure_python.training import cli
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    def failed(self, code: int = 2) -> str:
+        """The one line that says why; that it is one line, and nothing else was printed."""
+        assert self.code == code, f"exit code {self.code}, expected {code}: {self.err or self.out}"
+        assert self.out == "", f"bad input printed to standard output: {self.out}"
+        lines = self.err.splitlines()
+        assert len(lines) == 1, f"one line on standard error is expected, got {lines}"
+        assert lines[0].startswith("error: ")
+        return lines[0].removeprefix("error: ")
+
+    def succeeded(self) -> str:
+        assert self.code == 0, f"exit code {self.code}: {self.err}"
+        return self.out
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty folder, which is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(backend, folder, capsys):
+    """run("train", "moons", …): the command line of the backend, in this process."""
+
+    def run(*args: object, name: str = backend.name) -> Outcome:
+        capsys.readouterr()
+        code = cli.main(name, [str(arg) for arg in args])
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    return run
+
+
+def in_process(folder: Path, *args: object, name: str = "pure_python") -> Outcome:
+    """The same as `python -m BACKEND …`, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", name, *map(str, args)],
+        cwd=folder,
+        env=os.environ | {"PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def shell(folder):
+    """shell("train", …, name=BACKEND): the command line as a person starts it."""
+    return lambda *args, name="pure_python": in_process(folder, *args, name=name)
+
+
+@pytest.fixture
+def write(folder):
+    """write("a.csv", text or bytes): a file in the working directory; its name."""
+
+    def write(name: str, content: str | bytes) -> str:
+        raw = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(raw)
+        return name
+
+    return write

@@ -1,0 +1,132 @@
+"""Reading CSV files: what people's spreadsheets write, and what cannot be read."""
+
+import numpy as np
+import pytest
+
+from pure_python.training.csv_files import read_table
+from pure_python.training.datasets import from_csv
+from pure_python.training.errors import InputError
+
+GOOD = {
+    "commas": b"a,b,kind\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n",
+    "semicolons": b"a;b;kind\n1;2;x\n3;4;y\n5;6;x\n7;8;y\n",
+    "tabs": b"a\tb\tkind\n1\t2\tx\n3\t4\ty\n5\t6\tx\n7\t8\ty\n",
+    "bars": b"a|b|kind\n1|2|x\n3|4|y\n5|6|x\n7|8|y\n",
+    "byte order mark": b"\xef\xbb\xbfa,b,kind\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n",
+    "UTF-16": "a,b,kind\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n".encode("utf-16"),
+    "line ends of Windows": b"a,b,kind\r\n1,2,x\r\n3,4,y\r\n5,6,x\r\n7,8,y\r\n",
+    "line ends of old Macs": b"a,b,kind\r1,2,x\r3,4,y\r5,6,x\r7,8,y\r",
+    "no newline at the end": b"a,b,kind\n1,2,x\n3,4,y\n5,6,x\n7,8,y",
+    "blank lines": b"\na,b,kind\n\n1,2,x\n3,4,y\n\n5,6,x\n7,8,y\n\n\n",
+    "spaces": b" a , b , kind \n 1, 2 , x\n3 ,4,y \n5,6,x\n7,8,y\n",
+    "quotes": b'"a","b","kind"\n"1","2","x"\n3,4,y\n5,6,x\n7,"8",y\n',
+    "ways to write a number": b"a,b,kind\n1.0,2e0,x\n+3,4.,y\n5,.6e1,x\n7,8,y\n",
+}
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_a_table_is_read(kind, write):
+    """The same table, as different programs write it."""
+    data = from_csv(write("table.csv", GOOD[kind]), "kind")
+    assert data.features == ("a", "b") and data.classes == ("x", "y")
+    np.testing.assert_array_equal(data.inputs, [[1, 2], [3, 4], [5, 6], [7, 8]])
+    np.testing.assert_array_equal(data.targets, [0, 1, 0, 1])
+
+
+def test_a_quoted_cell_may_hold_separators_quotes_and_lines(write):
+    path = write("a.csv", 'size, "a, b";kind\n'.replace(";", ",") + '1,2,"x ""y""\nz"\n3,4,w\n')
+    table = read_table(path)
+    assert table.columns == ("size", "a, b", "kind")
+    assert table.rows[0] == ["1", "2", 'x "y"\nz']
+    assert table.lines == [2, 4], "a row's line is the one that it begins on"
+
+
+def test_a_separator_within_names_is_not_taken_for_the_separator(write):
+    path = write("a.csv", "length, mm;width, mm, outside;kind\n1;2;x\n3;4;y\n")
+    assert read_table(path).columns == ("length, mm", "width, mm, outside", "kind")
+
+
+def test_names_that_are_not_utf8_are_read_as_windows_wrote_them(write):
+    path = write("a.csv", "größe,kind\n1,x\n2,y\n".encode("cp1252"))
+    assert read_table(path).columns == ("größe", "kind")
+
+
+def test_classes_are_ordered_as_numbers_where_they_are_numbers(write):
+    path = write("a.csv", "a,kind\n" + "".join(f"1,{k}\n" for k in (10, 9, 10.0, "9.0", 2, 2)))
+    data = from_csv(path, "kind")
+    assert data.classes == ("2", "9", "10"), "10 and 10.0 are one class"
+    assert data.targets.tolist() == [2, 1, 2, 1, 0, 0]
+
+
+def test_columns_can_be_left_out(write):
+    path = write("a.csv", "name,a,kind,b\nann,1,x,2\nbob,3,y,4\ncid,5,x,6\ndan,7,y,8\n")
+    assert from_csv(path, "kind", ignore=("name",)).features == ("a", "b")
+
+
+BAD = {
+    "empty": (b"", "the file is empty"),
+    "blank": (b"\n\n  \n", "the file is empty"),
+    "only a byte order mark": (b"\xef\xbb\xbf", "the file is empty"),
+    "only a header": (b"a,kind\n", "a header but no row"),
+    "no header": (b"1,2\n3,4\n", "line 1: a header of column names is expected, got 1, 2"),
+    "a short row": (b"a,b,kind\n1,2,x\n3,y\n", "line 3: 2 cells, but the header has 3"),
+    "a long row": (b"a,kind\n1,x\n\n3,4,y\n", "line 4: 3 cells, but the header has 2"),
+    "a text cell": (b"a,b,kind\n1,2,x\n3,big,y\n", "line 3, column 'b': 'big' is not a number"),
+    "a text cell after lines in quotes": (
+        b'a,kind\n1,"x\n\ny"\nbig,z\n',
+        "line 5, column 'a': 'big' is not a number",
+    ),
+    "an empty cell": (b"a,b,kind\n1,2,x\n3,,y\n", "line 3, column 'b': empty cell"),
+    "nan": (b"a,b,kind\n1,2,x\n3,nan,y\n", "line 3, column 'b': 'nan' is not a finite number"),
+    "inf": (b"a,b,kind\n-inf,2,x\n3,4,y\n", "line 2, column 'a': '-inf' is not a finite number"),
+    "too large": (b"a,kind\n1e999,x\n3,y\n", "line 2, column 'a': '1e999' is not a finite number"),
+    "a decimal comma": (b"a;kind\n1,5;x\n3;y\n", "write the decimal comma as a point: 1.5"),
+    "an underscore": (b"a,kind\n1_000,x\n3,y\n", "line 2, column 'a': '1_000' is not a number"),
+    "an open quote": (b'a,kind\n"1,x\n3,y\n', "line 2: a quoted cell is not closed"),
+    "two columns of a name": (b"a,a,kind\n1,2,x\n", "line 1: two columns are named 'a'"),
+    "a column without name": (b",a,kind\n0,1,x\n", "line 1: column 1 has no name"),
+    "no such target": (b"a,b\n1,x\n2,y\n", "no column 'kind'; there are: a, b"),
+    "an empty target": (b"a,kind\n1,x\n2,\n", "line 3, column 'kind': empty cell"),
+    "nan as target": (b"a,kind\n1,1\n2,nan\n3,1\n", "column 'kind' holds nan"),
+    "a single class": (b"a,kind\n1,x\n2,x\n", "column 'kind' has a single class, 'x'"),
+    "a quantity as target": (b"a,kind\n1,1.5\n2,2.5\n3,3.5\n", "3 different values in 3 rows"),
+    "no feature": (b"kind\nx\ny\n", "no column is left to learn from besides 'kind'"),
+    "no text": (bytes(range(256)), "not a text file"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_table_is_one_line(kind, write):
+    """InputError names the file, and the line and the column where there is one."""
+    content, message = BAD[kind]
+    with pytest.raises(InputError) as caught:
+        from_csv(write("table.csv", content), "kind")
+    text = str(caught.value)
+    assert message in text and text.startswith("table.csv") and "\n" not in text
+
+
+def test_a_missing_file_and_a_folder(folder):
+    for path, message in (("none.csv", "no such file"), (".", "directory"), ("a\0b", "null")):
+        with pytest.raises(InputError, match=message):
+            read_table(path)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_bytes_are_read_or_refused(seed, write):
+    """Nothing but InputError comes out, whatever the bytes are."""
+    generator = np.random.RandomState(seed)
+    content = bytearray(
+        b'a,b,"kind"\n' + b"".join(b"%d,%d,%d\n" % (k, 2 * k, k % 2) for k in range(20))
+    )
+    for _ in range(1 + seed % 8):
+        place = generator.randint(len(content))
+        if seed % 3:
+            content[place] = generator.randint(256)
+        else:
+            del content[place : place + generator.randint(1, 9)]
+    try:
+        data = from_csv(write("table.csv", bytes(content)), "kind")
+    except InputError as error:
+        assert "\n" not in " ".join(str(error).split())
+    else:
+        assert np.isfinite(data.inputs).all() and len(data.classes) >= 2
