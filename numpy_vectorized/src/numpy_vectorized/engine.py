@@ -443,7 +443,7 @@ sign = either(lambda x: 1.0 if x > 0.0 else -1.0 if x < 0.0 else x * 0.0, np.sig
 def raise_to(a: Any, b: Any) -> Any:
     if type(b) is float:
         if type(a) is float:
-            if a == 0.0 and b < 0.0:  # math.pow calls this a domain error; ** says what it is
+            if a == 0.0 and -math.inf < b < 0.0:  # a domain error to math.pow; ** says what it is
                 raise ZeroDivisionError
             return math.pow(a, b)  # a ** b would turn complex for (-8) ** (1/3)
         if b == 2.0:
@@ -652,9 +652,18 @@ class Value:
     # NumPy arrays on the left of an operator step back and let the reflected method answer.
     __array_ufunc__ = None
 
-    def __new__(cls, data: Any = 0.0, *_: Any, **__: Any) -> Value:
-        if cls is Value and (isinstance(data, list | tuple | Vector) or getattr(data, "ndim", 0)):
-            cls = Vector
+    def __new__(
+        cls,
+        data: Any,
+        operands: Iterable[Value] = (),
+        op: str = "",
+        label: str = "",
+        local_grads: Iterable[Any] | None = None,
+        *,
+        dtype: Any = None,
+    ) -> Value:
+        if isinstance(data, list | tuple) or getattr(data, "ndim", 0):
+            return object.__new__(Vector)
         return object.__new__(cls)
 
     def __init__(
@@ -748,7 +757,7 @@ class Value:
     @property
     def operands(self) -> tuple[Value, ...]:
         """The Values that this one was computed from, () on a leaf."""
-        return self._operands
+        return unstacked(self._operands)
 
     @property
     def _op(self) -> str:  # the names that scripts written for micrograd read
@@ -1301,7 +1310,7 @@ class Joint:
 
 
 class Dot:
-    """b + w·x as one node."""
+    """b + w·x as one node, summed from left to right, so without BLAS: layers are what is large."""
 
     __slots__ = ()
 
@@ -1310,8 +1319,10 @@ class Dot:
         return record(self.compute(*context), self, values_among(context), context)
 
     def compute(self, weights: Any, inputs: Any, bias: Any) -> float:
+        w, x = data_of(weights), data_of(inputs)
         with np.errstate(all="ignore"):
-            return float(np.dot(data_of(weights), data_of(inputs))) + cast(float, data_of(bias))
+            terms = np.concatenate(([data_of(bias)], w * x))
+            return cast(float, np.add.accumulate(terms)[-1].item())
 
     def operation_name(self, node: Value) -> str:
         return "dot"
@@ -1732,6 +1743,20 @@ class Where:
         return chosen, broadcast_index(np.shape(data_of(chosen)), index)
 
 
+def unstacked(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The operands, with the Values themselves in place of those that only put them together."""
+    if all(operand._operation is not STACK for operand in operands):
+        return operands
+    found, waiting = [], list(reversed(operands))
+    while waiting:
+        operand = waiting.pop()
+        if operand._operation is STACK:
+            waiting.extend(reversed(operand._operands))
+        else:
+            found.append(operand)
+    return tuple(found)
+
+
 STACK = Stack()
 CONCATENATE = Concatenate()
 GATHER = Gather()
@@ -1751,15 +1776,15 @@ def stack(values: Any, axis: int = 0) -> Any:
     return STACK(children, axis % ndim)
 
 
-def concatenate(values: Any, axis: int = 0) -> Any:
-    """Values one after the other along an axis. ValueError where their other axes differ."""
-    children = [tensor_of(v, "concatenate") for v in values]
+def concatenate(vectors: Any, axis: int = 0) -> Any:
+    """Vectors and sequences one after the other along an axis. ValueError where others differ."""
+    children = [v if isinstance(v, Vector) else Vector(v) for v in vectors] or [Vector([])]
     shapes = [child.shape for child in children]
-    if not shapes or len({len(shape) for shape in shapes}) > 1:
+    if len({len(shape) for shape in shapes}) > 1:
         raise ValueError(
             f"concatenate needs Values with as many axes each, got {reprlib.repr(shapes)}"
         )
-    (axis,) = axes_of(children[0], axis)
+    (axis,) = axes_of(children[0]._data, axis)
     if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1:
         raise ValueError(
             f"concatenate along axis {axis} needs all other axes equal, got {reprlib.repr(shapes)}"
@@ -1800,6 +1825,18 @@ class Vector(Value):
     )
 
     _data: np.ndarray
+
+    def __new__(
+        cls,
+        values: Any,
+        operands: Iterable[Value] = (),
+        op: str = "",
+        label: str = "",
+        local_grads: Iterable[Any] | None = None,
+        *,
+        dtype: Any = None,
+    ) -> Vector:
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -1867,10 +1904,7 @@ class Vector(Value):
     @property
     def operands(self) -> tuple[Value, ...]:
         """The Values that this one was computed from, () on a leaf; of a view, its source's."""
-        if self._operation is VIEW:
-            operands: tuple[Value, ...] = self._operands[0]._operands
-            return operands
-        return self._operands
+        return unstacked((self._operands[0] if self._operation is VIEW else self)._operands)
 
     @property
     def shape(self) -> tuple[int, ...]:

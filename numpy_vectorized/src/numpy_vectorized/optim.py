@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import Value, divide, sqrt
+from numpy_vectorized.engine import STACK, Value, divide, sqrt
 from pure_python.state import OptimizerState
 
 __all__ = ["SGD", "Adam", "AdamW"]
@@ -17,8 +17,12 @@ __all__ = ["SGD", "Adam", "AdamW"]
 # rules below are written for both: `+=` changes an array where it lies, and replaces a float.
 
 
-class ArrayState(OptimizerState):
-    """What an optimiser keeps, with one array a parameter instead of one number a scalar."""
+class Optimizer(OptimizerState):
+    """What the optimisers of this backend share: one array a parameter, not one number a scalar."""
+
+    def _values_of(self, entry: Any) -> Iterable[Any]:
+        # A Vector made of Values holds copies of their data: the Values are what can be moved.
+        return entry.operands if getattr(entry, "_operation", None) is STACK else (entry,)
 
     def _zeros(self) -> list[Any]:
         return [np.zeros_like(p._data) if p.ndim else 0.0 for p in self.params]
@@ -35,7 +39,7 @@ class ArrayState(OptimizerState):
         return moment
 
 
-class SGD(ArrayState):
+class SGD(Optimizer):
     """Stochastic gradient descent: p -= lr · grad, with momentum if asked for.
 
     momentum: how much of the last step is kept; dampening: how much of the gradient is left out of
@@ -57,7 +61,7 @@ class SGD(ArrayState):
         nesterov: bool = False,
     ) -> None:
         super().__init__(params, Value)
-        self.lr = self._at_least_zero("lr", lr)
+        self.lr = lr
         self.momentum = self._at_least_zero("momentum", momentum)
         self.dampening = self._at_least_zero("dampening", dampening)
         self.weight_decay = self._at_least_zero("weight_decay", weight_decay)
@@ -83,7 +87,7 @@ class SGD(ArrayState):
         self.steps += 1
 
 
-class Adam(ArrayState):
+class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): steps scaled by running means of the gradient and its square.
 
     betas: how much of each mean is kept; eps: keeps the division from zero; weight_decay: adds
@@ -104,7 +108,7 @@ class Adam(ArrayState):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, Value)
-        self.lr = self._at_least_zero("lr", lr)
+        self.lr = lr
         self.betas = self._fractions("betas", betas)
         self.eps = self._at_least_zero("eps", eps)
         self.weight_decay = self._at_least_zero("weight_decay", weight_decay)
