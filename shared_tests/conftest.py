@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -38,19 +38,18 @@ class Backend:
 
     name: str
     id: str
-    module: ModuleType
+    module: ModuleType = field(repr=False)
 
     def __getattr__(self, name: str):
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
-        try:
-            return getattr(self.module, name)
-        except AttributeError:
+        if not self.has(name):
             pytest.fail(
                 f"{self.name} has no `{name}` yet: this test needs it "
                 "(shared_tests/interface_stub.py lists every name with its signature)",
                 pytrace=False,
             )
+        return getattr(self.module, name)
 
     def has(self, name: str) -> bool:
         return hasattr(self.module, name)

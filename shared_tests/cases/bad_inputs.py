@@ -173,6 +173,7 @@ bad("functional", "2.1", "dot with a bias that is a str", TypeError, lambda m: m
 bad("functional", "2.1", "dot([None], [1])", TypeError, lambda m: m.dot([None], [1.0]), "None")
 bad("functional", "2.4", "linear with 3 inputs for 2", ValueError, lambda m: m.linear([1.0, 2.0, 3.0], [[1.0, 2.0]]), "3", "2")
 bad("functional", "2.4", "linear with two biases for one row", ValueError, lambda m: m.linear([1.0], [[1.0]], [1.0, 2.0]))
+bad("functional", "2.9", "concatenate of a number", TypeError, lambda m: m.concatenate([m.Vector([1.0]), 2.0]))
 for name in ("softmax", "log_softmax", "logsumexp", "mean", "rms_norm"):
     bad("functional", "2", f"{name}([])", ValueError, lambda m, f=name: getattr(m, f)([]), name)
     bad("functional", "2", f"{name}(['a'])", TypeError, lambda m, f=name: getattr(m, f)(["a"]), "'a'")
@@ -298,6 +299,7 @@ for name, make in {
 }.items():
     bad("optim", "4.2", f"{name} without parameters", ValueError, lambda m, f=make: f(m, []))
     bad("optim", "4.2", f"{name} with one parameter twice", ValueError, lambda m, f=make: f(m, twice(m)))
+    bad("optim", "4.3", f"{name} with a parameter that is no leaf", ValueError, lambda m, f=make: f(m, [m.Value(1.0) * 2.0]))
     bad("optim", "4.2", f"{name} with a float as parameter", TypeError, lambda m, f=make: f(m, [1.0]), "1.0")
     for option in ("lr", "weight_decay"):
         for value in (-0.1, nan, inf):

@@ -79,7 +79,7 @@ UNARY = (
         lambda v: -v,
     ),
     unary(
-        "abs", abs, lambda x, y: math.copysign(1.0, x), ANY,
+        "abs", abs, lambda x, y: math.copysign(1.0, x) if x else 0.0, ANY,
         ((0.0, 0.0, 0), (-0.0, 0.0, 0), (inf, inf, 1), (-inf, inf, -1), (nan, nan, nan), (-TINY, TINY, -1)),
         abs,
     ),

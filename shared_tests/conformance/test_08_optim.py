@@ -112,6 +112,18 @@ def test_a_generator_of_parameters(backend):
     assert [p.data for p in values] == [0.0, 1.0]
 
 
+def test_parameters_may_be_vectors(backend):
+    """Rule 4.1: a Vector counts as its scalars."""
+    v, x = backend.Vector([1.0, 2.0]), backend.Value(3.0)
+    optimiser = backend.Adam([v, x], lr=0.5)
+    v.grad, x.grad = [1.0, -1.0], 2.0
+    optimiser.step()
+    assert all_close([v, x], [0.5, 2.5, 2.5], 1e-7)
+    assert all_close(optimiser.state_dict()["first_moment"], [0.1, -0.1, 0.2])
+    optimiser.zero_grad()
+    assert floats([v.grad, x.grad]) == [0.0, 0.0, 0.0]
+
+
 @pytest.mark.parametrize(("name", "options"), [("SGD", {"lr": 0.05, "momentum": 0.9}), ("Adam", {}), ("AdamW", {})])
 def test_state(backend, name, options):
     """Rule 4.3: from a state, training goes on as if it had not stopped."""
@@ -130,7 +142,9 @@ def test_state(backend, name, options):
     lists = [entry for entry in state.values() if isinstance(entry, list)]
     assert len(lists) == (1 if name == "SGD" else 2) and all(len(entry) == 5 for entry in lists)
     assert all(type(x) is float for entry in lists for x in entry)
-    if name != "SGD":
+    if name == "SGD":
+        assert isinstance(state["momentum_buffer"], list)
+    else:
         assert isinstance(state["first_moment"], list) and isinstance(state["second_moment"], list)
 
     twins = [backend.Value(p.data) for p in values]
