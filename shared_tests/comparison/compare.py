@@ -286,7 +286,7 @@ def figure(results: list[dict]) -> Any:
         ylabel="relative difference (0 at 1e-17)",
     )
     difference.set_yscale("log")
-    difference.set_ylim(5e-18, None)
+    difference.set_ylim(5e-18, 30 * difference.get_ylim()[1])  # room for the legend
     speeds = [result["steps_per_second"] for result in results]
     bars = speed.barh(names, speeds, color=colours, height=0.62)
     speed.bar_label(
@@ -304,8 +304,8 @@ def figure(results: list[dict]) -> Any:
     for axes in (speed, memory):
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
-    for axes in (loss, difference):
-        axes.legend(frameon=False)
+    loss.legend(frameon=False)
+    difference.legend(frameon=False, loc="upper left", ncols=2)
     for axes in (loss, difference, speed, memory):
         axes.title.set_fontsize(11)
         axes.spines[["top", "right"]].set_visible(False)
