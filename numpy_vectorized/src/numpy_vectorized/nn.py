@@ -120,12 +120,14 @@ class Perceptrons:
         inputs, w = data_of(x), data_of(weight)
         above = self.gradient_at_sum(node)
         # A single sample is a batch of one, a single neuron a layer of one.
-        rows = inputs.reshape(-1, inputs.shape[-1])
-        gradients = np.reshape(above, (len(rows), -1))
+        samples, n_in = math.prod(inputs.shape[:-1]), inputs.shape[-1]
+        matrix = w.reshape(1, n_in) if single else w
+        rows = inputs.reshape(samples, n_in)
+        gradients = np.reshape(above, (samples, len(matrix)))
         if isinstance(weight, Value):
             give(weight, (gradients.T @ rows).reshape(w.shape))
         if isinstance(x, Value):
-            give(x, (gradients @ w.reshape(-1, w.shape[-1])).reshape(inputs.shape))
+            give(x, (gradients @ matrix).reshape(inputs.shape))
         if isinstance(bias, Value):
             give(bias, gradients.sum(axis=0))
 

@@ -1,0 +1,982 @@
+"""Section 6, the tensor extension: values and gradients of arrays against PyTorch in float64."""
+
+import copy
+import math
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from numpy_vectorized import (
+    MLP,
+    SGD,
+    Adam,
+    Layer,
+    Neuron,
+    Tape,
+    Value,
+    Vector,
+    binary_cross_entropy_with_logits,
+    concatenate,
+    cross_entropy,
+    gradcheck,
+    hinge_loss,
+    linear,
+    log_softmax,
+    logsumexp,
+    mse_loss,
+    no_grad,
+    rms_norm,
+    scaled_dot_product_attention,
+    softmax,
+    stack,
+    trace,
+    where,
+)
+from torch.nn import functional as F
+
+RELATIVE = 1e-12
+
+
+def numbers(shape, low=-2.0, high=2.0, seed=0):
+    """Distinct numbers between low and high, none of them at a kink."""
+    rng = np.random.default_rng(seed + 7 * len(shape))
+    return rng.uniform(low, high, size=shape)
+
+
+def expect(got, wanted, what="", rtol=RELATIVE):
+    wanted = np.asarray(wanted)
+    assert np.shape(got) == wanted.shape, (
+        f"{what}: shape {np.shape(got)}, PyTorch has {wanted.shape}"
+    )
+    np.testing.assert_allclose(got, wanted, rtol=rtol, atol=1e-14, err_msg=what)
+
+
+def agrees(ours, theirs, *inputs):
+    """Value and gradients of ours(*inputs) and theirs(*inputs), from a gradient that is not all ones."""
+    leaves = [Value(x) for x in inputs]
+    tensors = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in inputs]
+    y, u = ours(*leaves), theirs(*tensors)
+    expect(y.data, u.detach().numpy(), "value")
+    seed = numbers(u.shape, seed=99)
+    y.backward(seed if u.ndim else float(seed))
+    u.backward(torch.tensor(seed, dtype=torch.float64).reshape(u.shape))
+    for i, (leaf, t) in enumerate(zip(leaves, tensors, strict=True)):
+        grad = np.zeros(t.shape) if t.grad is None else t.grad.numpy()
+        expect(leaf.grad, grad, f"gradient to argument {i + 1}")
+
+
+# Elementwise ---------------------------------------------------------------------------------
+
+SHAPES = [(3,), (1,), (0,), (2, 3), (1, 3), (2, 1), (0, 3), (2, 0), (2, 3, 4), (1, 1, 1), (3, 1, 2)]
+PAIRS = [
+    ((3,), (3,)),
+    ((3,), (1,)),
+    ((1,), (1,)),
+    ((2, 3), (3,)),
+    ((3,), (2, 3)),
+    ((2, 3), (1, 3)),
+    ((2, 3), (2, 1)),
+    ((2, 1), (1, 3)),
+    ((2, 3), (1, 1)),
+    ((2, 3), ()),
+    ((), (2, 3)),
+    ((4, 1, 3), (2, 1)),
+    ((3, 1, 4), (5, 3, 2, 1)),
+    ((0,), (1,)),
+    ((0,), ()),
+    ((2, 0), (2, 1)),
+    ((0, 3), (3,)),
+    ((1, 3), (0, 1)),
+]
+UNARY = {
+    "neg": (lambda x: -x, lambda x: -x, -2, 2),
+    "abs": (abs, abs, -2, 2),
+    "exp": (Value.exp, torch.exp, -2, 2),
+    "expm1": (Value.expm1, torch.expm1, -2, 2),
+    "log": (Value.log, torch.log, 0.1, 3),
+    "log1p": (Value.log1p, torch.log1p, -0.9, 3),
+    "sqrt": (Value.sqrt, torch.sqrt, 0.1, 3),
+    "sin": (Value.sin, torch.sin, -2, 2),
+    "cos": (Value.cos, torch.cos, -2, 2),
+    "tan": (Value.tan, torch.tan, -1, 1),
+    "asin": (Value.asin, torch.asin, -0.9, 0.9),
+    "acos": (Value.acos, torch.acos, -0.9, 0.9),
+    "atan": (Value.atan, torch.atan, -2, 2),
+    "sinh": (Value.sinh, torch.sinh, -2, 2),
+    "cosh": (Value.cosh, torch.cosh, -2, 2),
+    "tanh": (Value.tanh, torch.tanh, -2, 2),
+    "asinh": (Value.asinh, torch.asinh, -2, 2),
+    "acosh": (Value.acosh, torch.acosh, 1.1, 3),
+    "atanh": (Value.atanh, torch.atanh, -0.9, 0.9),
+    "erf": (Value.erf, torch.erf, -3, 3),
+    "sigmoid": (Value.sigmoid, torch.sigmoid, -9, 9),
+    "relu": (Value.relu, torch.relu, -2, 2),
+    "leaky_relu": (Value.leaky_relu, F.leaky_relu, -2, 2),
+    "leaky_relu(0.3)": (lambda x: x.leaky_relu(0.3), lambda x: F.leaky_relu(x, 0.3), -2, 2),
+    "softplus": (Value.softplus, lambda x: torch.log1p(torch.exp(x)), -5, 5),
+    "gelu": (Value.gelu, F.gelu, -2, 5),
+    "silu": (Value.silu, F.silu, -5, 5),
+}
+BINARY = {
+    "+": (lambda a, b: a + b, None),
+    "-": (lambda a, b: a - b, None),
+    "*": (lambda a, b: a * b, None),
+    "/": (lambda a, b: a / b, None),
+    "**": (lambda a, b: a**b, None),
+    "maximum": (lambda a, b: a.maximum(b), torch.maximum),
+    "minimum": (lambda a, b: a.minimum(b), torch.minimum),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", UNARY)
+def test_functions(name, shape):
+    ours, theirs, low, high = UNARY[name]
+    agrees(ours, theirs, numbers(shape, low, high))
+
+
+@pytest.mark.parametrize("shapes", PAIRS, ids=lambda pair: f"{pair[0]} with {pair[1]}")
+@pytest.mark.parametrize("name", BINARY)
+def test_operators_broadcast(name, shapes):
+    """Both gradients are summed over what was broadcast, also over axes of size 1 and 0."""
+    ours, theirs = BINARY[name]
+    a, b = (numbers(shape, 0.5, 2.0, seed=i) for i, shape in enumerate(shapes))
+    agrees(ours, theirs or ours, a, b)
+
+
+@pytest.mark.parametrize("name", ["+", "-", "*", "/", "**"])
+@pytest.mark.parametrize("make", [np.asarray, lambda x: x.tolist()], ids=["ndarray", "list"])
+@pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 3))], ids=str)
+def test_constants_on_either_side(name, make, shapes):
+    """An array or a list beside a Value is a constant, wherever it stands."""
+    operator, _ = BINARY[name]
+    x, c = numbers(shapes[0], 0.5, 2.0), numbers(shapes[1], 0.5, 2.0, seed=1)
+    t = torch.tensor(c)
+    agrees(lambda v: operator(v, make(c)), lambda v: operator(v, t), x)
+    agrees(lambda v: operator(make(c), v), lambda v: operator(t, v), x)
+
+
+def test_constant_beside_a_scalar():
+    """A scalar Value broadcasts against an ndarray."""
+    c = numbers((2, 3))
+    agrees(lambda v: c * v + v, lambda v: torch.tensor(c) * v + v, np.array(1.5))
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_functions_at_the_edges(name):
+    """An array follows NumPy where a scalar raises: inf and nan, and no warning."""
+    ours = UNARY[name][0]
+    x = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, np.inf, -np.inf, np.nan, 1e300, -1e300, 5e-324])
+    v = Value(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = ours(v)
+        y.backward()
+    for i, number in enumerate(x.tolist()):
+        scalar = Value(number)
+        try:
+            single = ours(scalar)
+        except (ArithmeticError, ValueError):
+            assert not math.isfinite(y.data[i]), f"{name}({number}) of an array is {y.data[i]}"
+            continue
+        single.backward()
+        for what, got, wanted in (
+            ("value", y.data[i], single.data),
+            ("slope", v.grad[i], scalar.grad),
+        ):
+            expect(got, wanted, f"{what} of {name} at {number}")
+
+
+def test_operators_at_the_edges():
+    """Every pair of special numbers gives in an array what it gives as scalars, where those do."""
+    special = [0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -2.5, math.inf, -math.inf, math.nan]
+    a, b = (x.ravel() for x in np.meshgrid(special, special))
+    for name, (operator, _) in BINARY.items():
+        v, w = Value(a), Value(b)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            y = operator(v, w)
+            y.backward()
+        for i, pair in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+            p, q = map(Value, pair)
+            try:
+                single = operator(p, q)
+            except (ArithmeticError, ValueError):
+                assert not math.isfinite(y.data[i]), f"{pair[0]} {name} {pair[1]}"
+                continue
+            single.backward()
+            got = y.data[i], v.grad[i], w.grad[i]
+            expect(got, (single.data, p.grad, q.grad), f"{pair[0]} {name} {pair[1]}")
+
+
+def test_gelu_in_the_tail():
+    """The far tail keeps its digits: gelu(-20) is no zero."""
+    x = np.linspace(-37.0, -5.0, 200)
+    wanted = [0.5 * t * math.erfc(-t / math.sqrt(2)) for t in x.tolist()]
+    expect(Value(x).gelu().data, wanted, rtol=1e-11)
+
+
+def test_shapes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"a Vector of 3 and one of 2 cannot be combined"):
+        Value([1.0, 2.0, 3.0]) + Value([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(2,\) cannot be combined"):
+        Value(np.ones((2, 3))) * np.ones(2)
+
+
+def test_one_operand_twice():
+    x = numbers((2, 3))
+    agrees(lambda v: v * v + v + v, lambda v: v * v + v + v, x)
+    agrees(lambda v: v * v.T, lambda v: v * v.T, numbers((3, 3)))
+
+
+# Reductions ----------------------------------------------------------------------------------
+
+AXES = [None, 0, 1, -1, (0, 1), (0, 2), (0, 1, 2)]
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 3, 1), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
+def test_reductions(name, shape, axis, keepdims):
+    theirs = {"sum": torch.sum, "mean": torch.mean, "max": torch.amax, "min": torch.amin}[name]
+    dims = tuple(range(3)) if axis is None else axis
+    agrees(
+        lambda v: getattr(v, name)(axis=axis, keepdims=keepdims),
+        lambda v: theirs(v, dim=dims, keepdim=keepdims),
+        numbers(shape),
+    )
+
+
+@pytest.mark.parametrize(
+    "shape,axis", [((0,), None), ((2, 0), 1), ((2, 0), 0), ((0, 3), 1)], ids=str
+)
+def test_sum_over_empty_axes(shape, axis):
+    agrees(
+        lambda v: v.sum(axis),
+        lambda v: v.sum() if axis is None else v.sum(axis),
+        numbers(shape),
+    )
+
+
+def test_mean_of_nothing():
+    """Of nothing at all an error, along an empty axis nan, as in PyTorch."""
+    for name in ("mean", "max", "min"):
+        with pytest.raises(ValueError, match=name):
+            getattr(Value(np.zeros((2, 0))), name)()
+    assert Value(np.zeros((0, 3))).sum(1).shape == (0,)
+
+
+def test_ties_share():
+    x = np.array([[3.0, 1.0, 3.0], [2.0, 2.0, 2.0]])
+    agrees(lambda v: v.max(1), lambda v: torch.amax(v, 1), x)
+    agrees(lambda v: v.min(), lambda v: torch.amin(v, (0, 1)), x)
+
+
+def test_nan_in_max():
+    assert math.isnan(Value([1.0, math.nan, 2.0]).max().data)
+
+
+def test_wrong_axis():
+    with pytest.raises(ValueError, match="axis 2"):
+        Value(np.ones((2, 3))).sum(2)
+
+
+# Matrices ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 4)),
+        ((2, 3), (3, 4)),
+        ((1, 3), (3, 1)),
+        ((5, 2, 3), (3, 4)),
+        ((5, 2, 3), (5, 3, 4)),
+        ((5, 1, 2, 3), (6, 3, 4)),
+        ((3,), (5, 3, 4)),
+        ((5, 2, 3), (3,)),
+        ((0, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+        ((0,), (0,)),
+    ],
+    ids=str,
+)
+def test_matmul(shapes):
+    a, b = (numbers(shape, seed=i) for i, shape in enumerate(shapes))
+    agrees(lambda v, w: v @ w, lambda v, w: v @ w, a, b)
+    agrees(lambda v: v @ b, lambda v: v @ torch.tensor(b), a)
+    agrees(lambda w: a @ w, lambda w: torch.tensor(a) @ w, b)
+
+
+def test_matmul_of_wrong_sizes():
+    with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 3\)"):
+        Value(np.ones((2, 3))) @ Value(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 5, 3), (0, 3)], ids=str)
+def test_linear(shape):
+    x, w, b = numbers(shape), numbers((4, 3), seed=1), numbers((4,), seed=2)
+    agrees(linear, F.linear, x, w, b)
+    agrees(linear, F.linear, x, w)
+
+
+# Shape ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        lambda v: v.reshape(6) * 2.0,
+        lambda v: v.reshape((3, -1)).tanh(),
+        lambda v: v.T.reshape(6).tanh(),
+        lambda v: (v * 1.0).T.reshape(2, 3).tanh(),
+        lambda v: v.T * 3.0,
+        lambda v: v.T,
+        lambda v: v[1],
+        lambda v: v[1] * v[0],
+        lambda v: v[-1, 2] * v[0, 0],
+        lambda v: v[1, 2],
+        lambda v: v[:, 1] * v[:, 0],
+        lambda v: v[:, ::-1].tanh(),
+        lambda v: v[::-1][0] * v,
+        lambda v: v[0:1] + v,
+        lambda v: v[None, :, 1],
+        lambda v: v[..., 2],
+        lambda v: v[2:] * 1.0,
+        lambda v: v[[0, 1, 1, 0]] * 2.0,
+        lambda v: v[:, [2, 2]].exp(),
+        lambda v: v[[0, 1], [2, 2]].exp(),
+        lambda v: v[np.array([[0, 1], [1, 1]])].sum(0),
+        lambda v: v[np.array([True, False])] * v[1],
+        lambda v: (v * 2.0)[0] * (v * 2.0)[1],
+        lambda v: (v.exp()[1:] * 2.0)[0, 1:],
+    ],
+)
+def test_moving_elements(ours):
+    """Reshaped, transposed, indexed: the gradient finds its way back, from a leaf or a result."""
+
+    def theirs(v):
+        return ours(Shim(v)).tensor
+
+    agrees(ours, theirs, numbers((2, 3)))
+    agrees(lambda v: ours(v * 1.5 + v), lambda v: theirs(v * 1.5 + v), numbers((2, 3)))
+
+
+class Shim:
+    """A tensor that can be indexed with negative steps, as PyTorch's own cannot."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __getitem__(self, key):
+        parts = key if isinstance(key, tuple) else (key,)
+        axis = 0
+        for part in parts:
+            if isinstance(part, slice) and part.step == -1:
+                return Shim(self.tensor.flip(axis))
+            axis += part is not None
+        return Shim(self.tensor[key])
+
+    def __getattr__(self, name):
+        return lambda *args: Shim(getattr(self.tensor, name)(*args))
+
+    @property
+    def T(self):
+        return Shim(self.tensor.T)
+
+    def __mul__(self, other):
+        return Shim(self.tensor * (other.tensor if isinstance(other, Shim) else other))
+
+    def __add__(self, other):
+        return Shim(self.tensor + (other.tensor if isinstance(other, Shim) else other))
+
+
+def test_transpose_of_three_axes():
+    x = numbers((2, 3, 4))
+    agrees(lambda v: v.transpose(1, 0, 2) * 2.0, lambda v: v.permute(1, 0, 2) * 2.0, x)
+    agrees(lambda v: v.transpose((2, 0, 1)).exp(), lambda v: v.permute(2, 0, 1).exp(), x)
+    agrees(lambda v: v.T, lambda v: v.permute(2, 1, 0), x)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_concatenate_and_stack(axis):
+    a, b = numbers((2, 3)), numbers((2, 3), seed=1)
+    agrees(
+        lambda v, w: concatenate([v, w, v], axis=axis) * 2.0,
+        lambda v, w: torch.cat([v, w, v], axis) * 2.0,
+        a,
+        b,
+    )
+    agrees(
+        lambda v, w: stack([v, w, v], axis=axis).exp(),
+        lambda v, w: torch.stack([v, w, v], axis).exp(),
+        a,
+        b,
+    )
+
+
+def test_concatenate_what_is_empty():
+    agrees(
+        lambda v, w: concatenate([v, w]),
+        lambda v, w: torch.cat([v, w]),
+        numbers((0, 2)),
+        numbers((3, 2)),
+    )
+
+
+def test_concatenate_what_does_not_fit():
+    with pytest.raises(ValueError, match="axes"):
+        concatenate([Value(np.ones((2, 3))), Value(np.ones((2, 4)))])
+    with pytest.raises(ValueError, match="shape"):
+        stack([Value([1.0, 2.0]), Value([1.0])])
+
+
+def test_where():
+    c = np.array([[True, False, True], [False, False, True]])
+    t = torch.tensor(c)
+    agrees(
+        lambda a, b: where(c, a, b),
+        lambda a, b: torch.where(t, a, b),
+        numbers((2, 3)),
+        numbers((2, 3), seed=1),
+    )
+    agrees(
+        lambda a, b: where(c, a, b),
+        lambda a, b: torch.where(t, a, b),
+        numbers((3,)),
+        numbers((2, 1), seed=1),
+    )
+    agrees(lambda a: where(c, a, 0.0), lambda a: torch.where(t, a, 0.0), numbers((2, 3)))
+    x = Value([1.0, -2.0])
+    where(x > 0, x * 2.0, 5.0).sum().backward()
+    expect(x.grad, [2.0, 0.0])
+
+
+def test_an_index_out_of_range():
+    with pytest.raises(IndexError):
+        Value(np.ones((2, 3)))[2]
+    with pytest.raises(IndexError):
+        Value(np.ones((2, 3)))[0, 3]
+
+
+# An element or a slice is a view -------------------------------------------------------------
+
+
+def test_an_element_is_the_vectors():
+    """Data and gradient of v[i] are those of v, read and written, however it was reached."""
+    v = Value(np.arange(6.0).reshape(2, 3))
+    e = v[1][2]
+    e.data = 50.0
+    assert v.data[1, 2] == 50.0 == v[1, 2].data == v.T[2, 1].data == v.reshape(6)[5].data
+    v.data[1, 2] = 7.0
+    assert e.data == 7.0
+    e.grad = 3.0
+    assert v.grad[1, 2] == 3.0 == v[-1].grad[-1]
+    v.grad = np.ones((2, 3))
+    assert e.grad == 1.0
+    e.data -= 0.5 * e.grad
+    assert v.data[1, 2] == 6.5
+    v.zero_grad()
+    assert e.grad == 0.0
+
+
+def test_a_slice_is_the_vectors():
+    v = Value(np.arange(6.0))
+    part = v[1:5:2]
+    part.data = [10.0, 30.0]
+    assert v.data.tolist() == [0.0, 10.0, 2.0, 30.0, 4.0, 5.0]
+    part.grad = 2.0
+    assert v.grad.tolist() == [0.0, 2.0, 0.0, 2.0, 0.0, 0.0]
+    part.zero_grad()
+    assert not v.grad.any()
+
+
+def test_gradients_of_leaves_accumulate_through_views():
+    """Views of a leaf and of a result: the leaf accumulates over calls, the result starts anew."""
+    v = Value([1.0, 2.0, 3.0])
+    doubled = v * 2.0
+    loss = (doubled[0] * doubled[1:]).sum() + v[0] * v[0]
+    loss.backward()
+    first = v.grad.copy()
+    assert doubled.grad.tolist() == [10.0, 2.0, 2.0]
+    loss.backward()
+    assert doubled.grad.tolist() == [10.0, 2.0, 2.0]
+    expect(v.grad, 2.0 * first)
+
+
+def test_backward_on_a_view():
+    v = Value([1.0, 2.0, 3.0])
+    v[1].backward(4.0)
+    v[1].backward(4.0)
+    assert v.grad.tolist() == [0.0, 8.0, 0.0]
+    w = v * v
+    w[1:].backward()
+    assert w.grad.tolist() == [0.0, 1.0, 1.0]
+
+
+def test_a_view_taken_after_backward():
+    v = Value([1.0, 2.0])
+    w = v * 3.0
+    w.backward()
+    assert w[0].grad == 1.0 and v[1].grad == 3.0
+    w.backward()
+    assert v[1].grad == 6.0 and w[0].grad == 1.0
+
+
+def test_a_view_under_no_grad():
+    """Looking at an element is no operation: it is the same element inside no_grad."""
+    v = Value([1.0, 2.0])
+    with no_grad():
+        e = v[0]
+    (e * 5.0).backward()
+    assert v.grad.tolist() == [5.0, 0.0]
+
+
+def test_labels_of_elements():
+    v = Value([1.0, 2.0], label="w")
+    v[1].label = "second"
+    assert (v[0].label, v[1].label) == ("w[0]", "second")
+
+
+def test_membership():
+    v = Value(np.ones((2, 3)))
+    assert v[0, 1] in v[0] and v[1] in v
+    assert v[1, 1] not in v[0] and Value(1.0) not in v[0] and v[1] not in v.T
+
+
+# data and grad -------------------------------------------------------------------------------
+
+
+def test_making_values():
+    assert isinstance(Value(np.ones(3)), Vector) and isinstance(Value([1, 2]), Vector)
+    assert not isinstance(Value(1.0), Vector) and not isinstance(Value(np.array(2.0)), Vector)
+    v = Value(np.arange(6).reshape(2, 3))
+    assert (v.shape, v.ndim, v.size, len(v), v.dtype) == ((2, 3), 2, 6, 2, np.float64)
+    s = Value(2)
+    assert (s.shape, s.ndim, s.size, type(s.data), type(s.grad)) == ((), 0, 1, float, float)
+    assert type(v.sum().data) is float and type(v[0, 0].data) is float
+    assert [row.data.tolist() for row in v] == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+
+
+def test_the_callers_array_stays_the_callers():
+    x = np.ones(3)
+    v = Value(x)
+    v.data -= 1.0
+    assert x.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "bad", [["a"], np.array(["a"]), np.array([1j]), [[1.0, None]], [[1.0], "b"]], ids=str
+)
+def test_what_is_no_number(bad):
+    with pytest.raises(TypeError):
+        Value(bad)
+
+
+def test_ragged_rows():
+    with pytest.raises(ValueError, match="2, 1"):
+        Value([[1.0, 2.0], [3.0]])
+
+
+def test_setting_data_and_grad():
+    v = Value(np.ones((2, 3)))
+    v.data = 4
+    v.grad = 0.5
+    assert (v.data == 4.0).all() and (v.grad == 0.5).all()
+    v.data = [[1, 2, 3], [4, 5, 6]]
+    assert v.data[1].tolist() == [4.0, 5.0, 6.0]
+    for wrong in (np.ones(3), np.ones((3, 2)), [1.0, 2.0]):
+        with pytest.raises(ValueError, match="shape"):
+            v.data = wrong
+        with pytest.raises(ValueError, match="shape"):
+            v.grad = wrong
+    with pytest.raises(TypeError):
+        v.data = "abc"
+    assert v.data[1].tolist() == [4.0, 5.0, 6.0]
+
+
+def test_backward_seeds_ones():
+    v = Value(np.ones((2, 3)))
+    (v * 3.0).backward()
+    assert (v.grad == 3.0).all()
+    (v * 1.0).backward(2.0)
+    assert (v.grad == 5.0).all()
+    with pytest.raises(ValueError, match="shape"):
+        (v * 1.0).backward(np.ones(3))
+
+
+def test_gradients_are_not_shared():
+    """Changing one gradient must not change another."""
+    a, b = Value([1.0, 2.0]), Value([3.0, 4.0])
+    y = a + b
+    y.backward()
+    a.grad[0] = 9.0
+    assert b.grad.tolist() == [1.0, 1.0] == y.grad.tolist()
+
+
+def test_printing():
+    assert repr(Value([1.0, 2.0])) == "[Value(1.0, grad=0.0), Value(2.0, grad=0.0)]"
+    assert repr(Value([[1.0], [2.0]])) == "[[Value(1.0, grad=0.0)], [Value(2.0, grad=0.0)]]"
+    assert len(repr(Value(np.zeros((100, 100))))) < 1000
+
+
+def test_an_array_is_no_single_number():
+    v = Value([1.0, 2.0])
+    with pytest.raises(TypeError, match="shape"):
+        float(v)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(v)
+    assert (v > 1.5).tolist() == [False, True] and (v <= Value([1.0, 1.0])).tolist() == [
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))]
+)
+def test_copies(twin):
+    """Data, gradient, label and dtype; no history, no shared memory."""
+    v = Value(np.ones((2, 3)), dtype="float32", label="w") * 2.0
+    v.backward()
+    v.label = "w"
+    other = twin(v)
+    assert (other.data == 2.0).all() and (other.grad == 1.0).all() and other.label == "w"
+    assert (other.op, other.operands, other.dtype) == ("", (), np.float32)
+    other.data -= 1.0
+    other.grad -= 1.0
+    assert (v.data == 2.0).all() and (v.grad == 1.0).all()
+    assert isinstance(twin(v[0, 0]), Value) and twin(v[0]).shape == (3,)
+
+
+def test_detach():
+    v = Value([1.0, 2.0]) * 2.0
+    d = v.detach()
+    d.data -= 1.0
+    assert v.data.tolist() == [2.0, 4.0] and d.operands == ()
+
+
+def test_custom_operations():
+    a, b = Value([1.0, 2.0]), Value(3.0)
+    y = Value([7.0, 8.0], (a, b), "f", local_grads=([10.0, 20.0], 5.0))
+    (y * [1.0, 2.0]).backward()
+    assert a.grad.tolist() == [10.0, 40.0] and b.grad == 15.0 and y.op == "f"
+    norm = Value(5.0, (a,), "g", local_grads=(np.array([0.6, 0.8]),))
+    a.zero_grad()
+    norm.backward(2.0)
+    assert a.grad.tolist() == [1.2, 1.6]
+
+
+def test_arrays_on_the_left():
+    """NumPy steps back, so the result is a Value and not an array of objects."""
+    v = Value([1.0, 2.0])
+    for y in (np.ones(2) + v, np.float64(2.0) * v, np.ones((2, 1)) - v, 2.0**v, np.ones(2) / v):
+        assert isinstance(y, Vector)
+    assert isinstance(np.float64(2.0) * Value(3.0), Value)
+
+
+# Functions of many Values --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4), (1, 1), (0, 4)], ids=str)
+@pytest.mark.parametrize(
+    "ours,theirs",
+    [
+        (softmax, lambda x: torch.softmax(x, -1)),
+        (log_softmax, lambda x: torch.log_softmax(x, -1)),
+        (logsumexp, lambda x: torch.logsumexp(x, -1)),
+        (rms_norm, lambda x: F.rms_norm(x, x.shape[-1:])),
+        (lambda x: rms_norm(x, 0.1), lambda x: F.rms_norm(x, x.shape[-1:], eps=0.1)),
+    ],
+    ids=["softmax", "log_softmax", "logsumexp", "rms_norm", "rms_norm(0.1)"],
+)
+def test_row_by_row(ours, theirs, shape):
+    agrees(ours, theirs, numbers(shape))
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 3)], ids=str)
+def test_attention(shape):
+    agrees(
+        scaled_dot_product_attention,
+        lambda q, k, v: F.scaled_dot_product_attention(
+            q.reshape(1, -1, 3), k[None], v[None]
+        ).reshape(*q.shape[:-1], 2),
+        numbers(shape),
+        numbers((4, 3), seed=1),
+        numbers((4, 2), seed=2),
+    )
+
+
+def test_losses():
+    p, t = numbers((3, 4)), numbers((3, 4), seed=1)
+    labels = np.sign(t)
+    agrees(mse_loss, F.mse_loss, p, t)
+    agrees(
+        lambda s: hinge_loss(s, labels), lambda s: (1 - torch.tensor(labels) * s).relu().mean(), p
+    )
+    agrees(
+        lambda s: binary_cross_entropy_with_logits(s, (labels + 1) / 2),
+        lambda s: F.binary_cross_entropy_with_logits(s, torch.tensor((labels + 1) / 2)),
+        p,
+    )
+    classes = np.array([3, 0, 2])
+    agrees(
+        lambda s: cross_entropy(s, classes), lambda s: F.cross_entropy(s, torch.tensor(classes)), p
+    )
+    agrees(lambda s: cross_entropy(s, 2), lambda s: F.cross_entropy(s, torch.tensor(2)), p[0])
+
+
+def test_predictions_of_one_column():
+    """A column of predictions and a flat list of targets count as the same."""
+    p, t = numbers((4, 1)), numbers((4,), seed=1)
+    agrees(mse_loss, lambda a, b: F.mse_loss(a[:, 0], b), p, t)
+    agrees(
+        lambda s: hinge_loss(s, np.sign(t)),
+        lambda s: (1 - torch.tensor(np.sign(t)) * s[:, 0]).relu().mean(),
+        p,
+    )
+
+
+# nn and optim --------------------------------------------------------------------------------
+
+
+def torch_twin(model, activation):
+    parts = []
+    for i, layer in enumerate(model.layers):
+        part = torch.nn.Linear(layer.n_in, layer.n_out, dtype=torch.float64)
+        part.load_state_dict(
+            {"weight": torch.tensor(layer.weight.data), "bias": torch.tensor(layer.bias.data)}
+        )
+        parts += [part] + ([activation] if i < len(model.layers) - 1 else [])
+    return torch.nn.Sequential(*parts)
+
+
+@pytest.mark.parametrize(
+    "name,activation",
+    [
+        ("relu", torch.nn.ReLU()),
+        ("tanh", torch.nn.Tanh()),
+        ("sigmoid", torch.nn.Sigmoid()),
+        ("linear", torch.nn.Identity()),
+        ("leaky_relu", torch.nn.LeakyReLU()),
+        ("gelu", torch.nn.GELU()),
+        ("silu", torch.nn.SiLU()),
+        ("softplus", torch.nn.Softplus()),
+    ],
+)
+def test_a_network_over_a_batch(name, activation):
+    """Outputs, gradients of parameters and of inputs; one node a layer."""
+    model = MLP(3, [5, 4, 2], activation=name, seed=3)
+    for layer in model.layers:
+        layer.bias.data = numbers(layer.bias.shape)
+    twin = torch_twin(model, activation)
+    x = numbers((7, 3))
+    v, t = Value(x), torch.tensor(x, requires_grad=True)
+    y, u = model(v), twin(t)
+    expect(y.data, u.detach().numpy())
+    seed = numbers((7, 2), seed=5)
+    y.backward(seed)
+    u.backward(torch.tensor(seed))
+    expect(v.grad, t.grad.numpy())
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        expect(p.grad, q.grad.numpy(), rtol=1e-11)
+    assert len(Tape(y)) == 3
+
+
+def test_shapes_of_outputs():
+    layer, neuron, model = Layer(3, 4), Neuron(3), MLP(3, [4, 1])
+    x = np.ones((5, 3))
+    assert layer(x).shape == (5, 4) and layer(x[0]).shape == (4,)
+    assert neuron(x).shape == (5,) and neuron(x[0]).shape == ()
+    assert model(x).shape == (5,) and model(x[0]).shape == () and model(x[:0]).shape == (0,)
+    assert neuron.weight.shape == (3,) and neuron.bias.shape == () and neuron.nparams() == 4
+    assert [p.shape for p in model.parameters()] == [(4, 3), (4,), (1, 4), (1,)]
+    assert [name for name, _ in model.named_parameters()][:2] == [
+        "layers.0.weight",
+        "layers.0.bias",
+    ]
+
+
+def test_a_step_of_ones_own():
+    """`p.data -= lr * p.grad` changes the array where it lies, so views of it follow."""
+    layer = Layer(2, 3, seed=1)
+    corner, array = layer.weight[0][0], layer.weight.data
+    layer(np.ones((4, 2))).sum().backward()
+    before = corner.data
+    for p in layer.parameters():
+        p.data -= 0.5 * p.grad
+    assert layer.weight.data is array and corner.data == before - 0.5 * corner.grad
+
+
+@pytest.mark.parametrize("optimiser", [SGD, Adam])
+def test_optimisers_move_arrays_in_place(optimiser):
+    v = Value(np.ones((2, 3)))
+    array = v.data
+    step = optimiser([v], lr=0.1)
+    (v * v).backward()
+    step.step()
+    assert v.data is array and (array < 1.0).all()
+
+
+def test_optimiser_of_a_stacked_vector():
+    """A Vector put together from Values counts as these Values."""
+    a, b = Value(1.0), Value(2.0)
+    step = SGD([Vector([a, b])], lr=1.0)
+    (a * b).backward()
+    step.step()
+    assert (a.data, b.data) == (-1.0, 1.0)
+
+
+# float32 -------------------------------------------------------------------------------------
+
+
+def test_float32_stays_float32():
+    """Neither Python numbers nor arrays and lists of float64 make a float32 graph wider."""
+    x = Value([[1.0, 2.0, 3.0]], dtype="float32")
+    w = Value(1.5)
+    results = [
+        x + 1, 2.5 * x, x**2, x**0.5, 1 / x, x - np.ones(3), np.ones(3) * x, x * [1.0, 2.0, 3.0], x * w,
+        x.exp(), x.gelu(), x.softplus(), x.silu(), x.sigmoid(), x.erf(), x.leaky_relu(), abs(x), x.relu(),
+        x.maximum(1.0), x.sum(0), x.mean(1), x.max(0), x.T, x[0], x[:, [0, 0]], x.reshape(3), x @ np.ones((3, 2)),
+        softmax(x), log_softmax(x), logsumexp(x), rms_norm(x), concatenate([x, x]), stack([x, x]),
+        where(np.ones(3), x, 0.0), linear(x, np.ones((2, 3)), np.ones(2)),
+        scaled_dot_product_attention(x[0], np.ones((2, 3)), np.ones((2, 2))),
+    ]  # fmt: skip
+    for i, y in enumerate(results):
+        assert y.dtype == np.float32, f"result {i}, {y.op}"
+        y.backward()
+        assert x.grad.dtype == np.float32 and x.data.dtype == np.float32, y.op
+    assert type(w.grad) is float
+
+
+@pytest.mark.parametrize(
+    "activation", ["relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus"]
+)
+def test_float32_network(activation):
+    model = MLP(3, [4, 2], activation=activation, dtype="float32", seed=1)
+    y = model(numbers((5, 3)))
+    loss = cross_entropy(y, np.array([0, 1, 0, 1, 1]))
+    loss.backward()
+    assert y.dtype == np.float32 and y.grad.dtype == np.float32 and type(loss.data) is float
+    optimisers = [
+        SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1),
+        Adam(model.parameters(), lr=0.1),
+    ]
+    for optimiser in optimisers:
+        optimiser.step()
+    for p in model.parameters():
+        assert p.dtype == p.grad.dtype == p.data.dtype == np.float32
+    wide = MLP(3, [4, 2], activation=activation, seed=1)
+    expect(model.state_dict()["layers.0.weight"].dtype.itemsize, 4)
+    expect(MLP(3, [4, 2], activation=activation, dtype="float32", seed=1)(numbers((5, 3))).data,
+           wide(numbers((5, 3))).data, rtol=1e-4)  # fmt: skip
+
+
+def test_dtypes():
+    assert Value(np.ones(3, dtype=np.float32)).dtype == np.float64
+    assert Value(0.1, dtype="float32").data == float(np.float32(0.1))
+    assert Layer(2, 3, dtype=np.float32).bias.dtype == np.float32
+    with pytest.raises(TypeError, match="float16"):
+        Value([1.0], dtype="float16")
+
+
+# The graph -----------------------------------------------------------------------------------
+
+
+def test_a_million_views_and_operations():
+    """No recursion and nothing quadratic in deep graphs of arrays."""
+    v = x = Value([1.0, 2.0])
+    for _ in range(100_000):
+        v = v[::-1] if v.op else v * 1.0
+    v = v[0]
+    for _ in range(10_000):
+        v = v + v.detach()
+    v.backward()
+    assert x.grad.sum() == 1.0
+
+
+def test_the_scalar_graph_of_arrays():
+    """Traced, arrays are their scalars: what only moves elements is not seen."""
+    a, b = Value(2.0), Value(3.0)
+    y = (Vector([a, b])[::-1].reshape(1, 2).T * 2.0).sum()
+    y.backward()
+    nodes, edges = trace(y)
+    assert [(n.op, n.data, n.grad) for n in nodes] == [
+        ("", 3.0, 2.0),
+        ("* 2.0", 6.0, 1.0),
+        ("", 2.0, 2.0),
+        ("* 2.0", 4.0, 1.0),
+        ("sum", 10.0, 1.0),
+    ]
+    assert nodes[0] is b and nodes[-1] is y and len(edges) == 4
+
+
+def test_the_scalar_graph_of_broadcasting():
+    x = Value([[1.0, 2.0], [3.0, 4.0]])
+    b = Value([10.0, 20.0])
+    nodes, edges = trace((x + b).max(0))
+    assert len(nodes) == 4 + 2 + 4 + 2 and len(edges) == 2 * 4 + 2 * 2
+    assert [n.op for n in nodes].count("max") == 2
+
+
+def test_a_matrix_product_is_its_multiplies_and_adds():
+    y = Value([[1.0, 2.0]]) @ Value([[3.0], [4.0]])
+    y.backward()
+    nodes, _ = trace(y)
+    assert [n.data for n in nodes if n.op == "*"] == [3.0, 8.0]
+    assert [(n.data, n.grad) for n in nodes if n.op == "+"] == [(11.0, 1.0)]
+
+
+def test_tape_of_arrays():
+    """Replays with new data in the same arrays, batches included."""
+    model = MLP(3, [4, 1], activation="tanh", seed=2)
+    x = Value(numbers((5, 3)))
+    loss = (model(x)[1:] * 2.0).softplus().mean()
+    tape = Tape(loss)
+    tape.backward()
+    batch = numbers((5, 3), seed=4)
+    tape.set(x, batch)
+    assert tape.forward() == loss.data
+    model.zero_grad()
+    tape.backward()
+    got = [p.grad.copy() for p in model.parameters()]
+    model.zero_grad()
+    fresh = (model(batch)[1:] * 2.0).softplus().mean()
+    fresh.backward()
+    assert fresh.data == loss.data
+    for g, p in zip(got, model.parameters(), strict=True):
+        expect(g, p.grad)
+    with pytest.raises(ValueError, match="shape"):
+        tape.set(x, numbers((4, 3)))
+
+
+def test_gradcheck_of_arrays():
+    x = Value(numbers((2, 3)))
+    assert gradcheck(lambda v: (v @ v.T).tanh().sum(1), [x])
+    assert gradcheck(
+        lambda v: (v * v[0]).exp().mean(),
+        [Value(numbers((2, 3)), dtype="float32")],
+        eps=1e-2,
+        rtol=1e-2,
+    )
+
+
+def test_no_grad():
+    v = Value(np.ones((2, 2)))
+    with no_grad():
+        results = [
+            v * 2.0,
+            v @ v,
+            v.sum(),
+            softmax(v),
+            concatenate([v, v]),
+            v[[0, 0]],
+            Layer(2, 2)(v),
+        ]
+    for y in results:
+        assert y.op == "" and y.operands == ()
