@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
+
 from numpy_vectorized import (
     MLP,
     SGD,
@@ -34,7 +36,6 @@ from numpy_vectorized import (
     trace,
     where,
 )
-from torch.nn import functional as F
 
 RELATIVE = 1e-12
 
