@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from itertools import count, product
 from numbers import Complex, Real
 from operator import attrgetter
-from typing import Any, NoReturn, SupportsFloat, cast
+from typing import Any, Literal, NoReturn, Self, SupportsFloat, TypeVar, cast, overload
 
 import numpy as np
 
@@ -142,6 +142,8 @@ def pick(condition: Any, a: Any, b: Any) -> Any:
     return b if condition is False else np.where(condition, a, b)
 
 
+V = TypeVar("V", bound="Value")  # Value or Vector: an operation on a Vector gives a Vector
+
 # ---------------------------------------------------------------------------------------------
 # Operations: what each computes, and its derivative
 # ---------------------------------------------------------------------------------------------
@@ -163,8 +165,8 @@ class Unary:
         self.value = value
         self.slope = slope
 
-    def __call__(self, x: Value) -> Any:
-        return record(self.compute(x._data), self, (x,))
+    def __call__(self, x: V) -> V:
+        return cast(V, record(self.compute(x._data), self, (x,)))
 
     def compute(self, x: Any) -> Any:
         if type(x) is not float:
@@ -218,24 +220,23 @@ class Binary:
         self.right = WithNumberRight(self)
         self.left = WithNumberLeft(self)
 
-    def __call__(self, a: Value, b: Any) -> Any:
+    def __call__(self, a: V, b: Any) -> V:
         """a and b, where b may be a constant; NotImplemented where it is neither."""
-        if not isinstance(b, Value):
-            b = partner(b, a)
-            if not isinstance(b, Value):
-                if b is None:
-                    return NotImplemented
-                return record(self.compute(a._data, b), self.right, (a,), b)
-        return record(self.compute(a._data, b._data), self, (a, b))
+        b = b if isinstance(b, Value) else partner(b, a)
+        if b is None:
+            return cast(V, NotImplemented)
+        if isinstance(b, Value):
+            return cast(V, record(self.compute(a._data, b._data), self, (a, b)))
+        return cast(V, record(self.compute(a._data, b), self.right, (a,), b))
 
-    def reflected(self, b: Value, a: Any) -> Any:
+    def reflected(self, b: V, a: Any) -> V:
         """The same where Python found the constant on the left."""
         a = partner(a, b)
-        if isinstance(a, Value):
-            return record(self.compute(a._data, b._data), self, (a, b))
         if a is None:
-            return NotImplemented
-        return record(self.compute(a, b._data), self.left, (b,), a)
+            return cast(V, NotImplemented)
+        if isinstance(a, Value):
+            return cast(V, record(self.compute(a._data, b._data), self, (a, b)))
+        return cast(V, record(self.compute(a, b._data), self.left, (b,), a))
 
     def compute(self, a: Any, b: Any) -> Any:
         if type(a) is float and type(b) is float:
@@ -649,6 +650,9 @@ class Value:
         "_visit",  # the backward pass that last came by
     )
 
+    _data: Any
+    _grad: Any
+
     # NumPy arrays on the left of an operator step back and let the reflected method answer.
     __array_ufunc__ = None
 
@@ -662,7 +666,7 @@ class Value:
         *,
         dtype: Any = None,
     ) -> Value:
-        if isinstance(data, list | tuple) or getattr(data, "ndim", 0):
+        if isinstance(data, list | tuple) or getattr(data, "ndim", False):
             return object.__new__(Vector)
         return object.__new__(cls)
 
@@ -679,7 +683,7 @@ class Value:
         self._data = as_float(data)
         if dtype is not None:
             self._data = float(as_dtype(dtype).type(self._data))
-        self._grad: Any = 0.0
+        self._grad = 0.0
         self._become_leaf(label)
         operands = tuple(operands)
         if operands or local_grads is not None or op:
@@ -801,52 +805,52 @@ class Value:
 
     # Arithmetic: every operation is a row of the table, applied -------------------------------
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> Self:
         return ADD(self, other)
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Any) -> Self:
         if type(other) is int and other == 0:  # the built-in sum begins with 0 + first
             return self
         return ADD.reflected(self, other) if is_sequence(other) else ADD(self, other)
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Any) -> Self:
         return SUBTRACT(self, other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Any) -> Self:
         return SUBTRACT.reflected(self, other)
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Any) -> Self:
         return MULTIPLY(self, other)
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Any) -> Self:
         return MULTIPLY.reflected(self, other) if is_sequence(other) else MULTIPLY(self, other)
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: Any) -> Self:
         return DIVIDE(self, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Any) -> Self:
         return DIVIDE.reflected(self, other)
 
-    def __pow__(self, other: Any) -> Any:
+    def __pow__(self, other: Any) -> Self:
         return POWER(self, other)
 
-    def __rpow__(self, other: Any) -> Any:
+    def __rpow__(self, other: Any) -> Self:
         return POWER.reflected(self, other)
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> Self:
         return NEGATE(self)
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Self:
         return self
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> Self:
         return ABSOLUTE(self)
 
-    def maximum(self, other: Any) -> Any:
+    def maximum(self, other: Any) -> Self:
         """The larger of two, elementwise; a tie shares the gradient. TypeError if no number."""
         return checked(MAXIMUM(self, other), self, other)
 
-    def minimum(self, other: Any) -> Any:
+    def minimum(self, other: Any) -> Self:
         """The smaller of two, elementwise; a tie shares the gradient. TypeError if no number."""
         return checked(MINIMUM(self, other), self, other)
 
@@ -870,116 +874,132 @@ class Value:
 
     # Functions, elementwise ------------------------------------------------------------------
 
-    def exp(self) -> Any:
+    def exp(self) -> Self:
         """e to the power of self. OverflowError of a scalar above 709.78."""
         return EXP(self)
 
-    def expm1(self) -> Any:
+    def expm1(self) -> Self:
         """exp(self) - 1, exact near 0. OverflowError of a scalar above 709.78."""
         return EXPM1(self)
 
-    def log(self) -> Any:
+    def log(self) -> Self:
         """The natural logarithm. ValueError of a scalar at 0 and below."""
         return LOG(self)
 
-    def log1p(self) -> Any:
+    def log1p(self) -> Self:
         """log(1 + self), exact near 0. ValueError of a scalar at -1 and below."""
         return LOG1P(self)
 
-    def sqrt(self) -> Any:
+    def sqrt(self) -> Self:
         """The square root. ValueError of a scalar below 0."""
         return SQRT(self)
 
-    def sin(self) -> Any:
+    def sin(self) -> Self:
         """The sine of an angle in radians. ValueError of a scalar at infinity."""
         return SIN(self)
 
-    def cos(self) -> Any:
+    def cos(self) -> Self:
         """The cosine of an angle in radians. ValueError of a scalar at infinity."""
         return COS(self)
 
-    def tan(self) -> Any:
+    def tan(self) -> Self:
         """The tangent of an angle in radians. ValueError of a scalar at infinity."""
         return TAN(self)
 
-    def asin(self) -> Any:
+    def asin(self) -> Self:
         """The angle in radians whose sine this is. ValueError of a scalar outside [-1, 1]."""
         return ASIN(self)
 
-    def acos(self) -> Any:
+    def acos(self) -> Self:
         """The angle in radians whose cosine this is. ValueError of a scalar outside [-1, 1]."""
         return ACOS(self)
 
-    def atan(self) -> Any:
+    def atan(self) -> Self:
         """The angle in radians whose tangent this is."""
         return ATAN(self)
 
-    def sinh(self) -> Any:
+    def sinh(self) -> Self:
         """The hyperbolic sine. OverflowError of a scalar beyond ±710.47."""
         return SINH(self)
 
-    def cosh(self) -> Any:
+    def cosh(self) -> Self:
         """The hyperbolic cosine. OverflowError of a scalar beyond ±710.47."""
         return COSH(self)
 
-    def tanh(self) -> Any:
+    def tanh(self) -> Self:
         """The hyperbolic tangent, between -1 and 1."""
         return TANH(self)
 
-    def asinh(self) -> Any:
+    def asinh(self) -> Self:
         """The inverse of sinh."""
         return ASINH(self)
 
-    def acosh(self) -> Any:
+    def acosh(self) -> Self:
         """The inverse of cosh. ValueError of a scalar below 1."""
         return ACOSH(self)
 
-    def atanh(self) -> Any:
+    def atanh(self) -> Self:
         """The inverse of tanh. ValueError of a scalar outside (-1, 1)."""
         return ATANH(self)
 
-    def erf(self) -> Any:
+    def erf(self) -> Self:
         """The error function, 2/√π times the integral of exp(-t²) from 0 to self."""
         return ERF(self)
 
-    def sigmoid(self) -> Any:
+    def sigmoid(self) -> Self:
         """1 / (1 + exp(-self)), between 0 and 1."""
         return SIGMOID(self)
 
-    def relu(self) -> Any:
+    def relu(self) -> Self:
         """self where positive, else 0."""
         return RELU(self)
 
-    def leaky_relu(self, negative_slope: SupportsFloat = 0.01) -> Any:
+    def leaky_relu(self, negative_slope: SupportsFloat = 0.01) -> Self:
         """self where positive, else negative_slope times self."""
         return leaky_relu(as_float(negative_slope))(self)
 
-    def softplus(self) -> Any:
+    def softplus(self) -> Self:
         """log(1 + exp(self)), a smooth relu."""
         return SOFTPLUS(self)
 
-    def gelu(self) -> Any:
+    def gelu(self) -> Self:
         """self times the normal distribution function (Hendrycks and Gimpel 2016, exact form)."""
         return GELU(self)
 
-    def silu(self) -> Any:
+    def silu(self) -> Self:
         """self times sigmoid(self), also called swish."""
         return SILU(self)
 
     # Reductions: over all scalars, or along an axis or several --------------------------------
 
+    @overload
+    def sum(self, axis: None = None, keepdims: Literal[False] = False) -> Value: ...
+    @overload
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Vector: ...
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         """The sum."""
         return SUM(self, axis, keepdims)
 
+    @overload
+    def mean(self, axis: None = None, keepdims: Literal[False] = False) -> Value: ...
+    @overload
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Vector: ...
     def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
         """The sum divided by the count. ValueError if there is nothing at all to average."""
         return MEAN(some(self, "mean"), axis, keepdims)
 
+    @overload
+    def max(self, axis: None = None, keepdims: Literal[False] = False) -> Value: ...
+    @overload
+    def max(self, axis: Any = None, keepdims: bool = False) -> Vector: ...
     def max(self, axis: Any = None, keepdims: bool = False) -> Any:
         """The largest; ties share the gradient. ValueError if there is nothing to choose from."""
         return MAX(some(self, "max"), axis, keepdims)
 
+    @overload
+    def min(self, axis: None = None, keepdims: Literal[False] = False) -> Value: ...
+    @overload
+    def min(self, axis: Any = None, keepdims: bool = False) -> Vector: ...
     def min(self, axis: Any = None, keepdims: bool = False) -> Any:
         """The smallest; ties share the gradient. ValueError if there is nothing to choose from."""
         return MIN(some(self, "min"), axis, keepdims)
@@ -997,9 +1017,9 @@ class Value:
         """Set grad to 0.0 on this Value."""
         self._grad = 0.0
 
-    def detach(self) -> Any:
+    def detach(self) -> Self:
         """A leaf with the same data and no history."""
-        return leaf(self._data)
+        return cast(Self, leaf(self._data))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore, (self._data, self._grad, self._label)
@@ -1013,7 +1033,7 @@ class Value:
         return [self]
 
 
-def checked(result: Any, a: Value, b: object) -> Any:
+def checked(result: V, a: Value, b: object) -> V:
     """The result, or the TypeError that an operator would have raised for NotImplemented."""
     if result is not NotImplemented:
         return result
@@ -1389,22 +1409,17 @@ class Matmul:
     def compose(self, node: Value, index: tuple[int, ...]) -> tuple[Any, ...]:
         a, b = node._context
         x, z = np.shape(data_of(a)), np.shape(data_of(b))
-        gradient = float(node.grad[index])  # type: ignore[index]
-        row, column = (), ()
-        if len(z) > 1:
-            *index, last = index  # type: ignore[assignment]
-            column = (last,)  # type: ignore[assignment]
-        if len(x) > 1:
-            *index, last = index  # type: ignore[assignment]
-            row = (last,)  # type: ignore[assignment]
-        left, right = (broadcast_index(shape[:-2], tuple(index)) for shape in (x, z))
-        length = range(x[-1])
+        # The index of an element is that of the matrices, then its row, then its column.
+        rest = list(index)
+        column = [rest.pop()] if len(z) > 1 else []
+        row = [rest.pop()] if len(x) > 1 else []
+        left, right = (broadcast_index(shape[:-2], tuple(rest)) for shape in (x, z))
         return (
-            [scalar_at(a, (*left, *row, k)) for k in length],
-            [scalar_at(b, (*right, k, *column)) for k in length],
+            [scalar_at(a, (*left, *row, k)) for k in range(x[-1])],
+            [scalar_at(b, (*right, k, *column)) for k in range(x[-1])],
             0.0,
             "",
-            gradient,
+            float(node.grad[index]),
         )
 
 
@@ -1527,8 +1542,11 @@ class Element(Value):
 
     __slots__ = ("_number", "_slope")
 
+    _number: np.ndarray
+    _slope: np.ndarray
+
     @property
-    def _data(self) -> float:  # type: ignore[override]
+    def _data(self) -> float:
         return cast(float, self._number.item())
 
     @_data.setter
@@ -1536,7 +1554,7 @@ class Element(Value):
         self._number.fill(number)
 
     @property
-    def _grad(self) -> float:  # type: ignore[override]
+    def _grad(self) -> float:
         return cast(float, self._slope.item())
 
     @_grad.setter
@@ -1824,8 +1842,6 @@ class Vector(Value):
         "_pinned",  # whether views look at _grad, so that it must stay the same object
     )
 
-    _data: np.ndarray
-
     def __new__(
         cls,
         values: Any,
@@ -1876,7 +1892,7 @@ class Vector(Value):
     @property
     def data(self) -> np.ndarray:
         """The array itself. Settable from a number, which fills it, or from what has its shape."""
-        return self._data
+        return cast(np.ndarray, self._data)
 
     @data.setter
     def data(self, numbers: Any) -> None:
@@ -1909,22 +1925,22 @@ class Vector(Value):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length along each axis."""
-        return self._data.shape
+        return cast(tuple[int, ...], self._data.shape)
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return len(self._data.shape)
 
     @property
     def size(self) -> int:
         """The number of scalars."""
-        return self._data.size
+        return cast(int, self._data.size)
 
     @property
     def dtype(self) -> np.dtype:
         """float64 or float32."""
-        return self._data.dtype
+        return cast(np.dtype, self._data.dtype)
 
     def __repr__(self) -> str:
         if self._data.ndim > 1 and self._data.size > 1000:  # as NumPy does, where nobody would read
@@ -1982,7 +1998,7 @@ class Vector(Value):
 
     def reshape(self, *shape: Any) -> Any:
         """The same elements in another shape; -1 stands for the length that fits."""
-        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+        shape = as_tuple(shape)
         # Zero-size arrays share nothing, and nothing needs to be shared.
         if np.shares_memory(self._data.reshape(shape), self._data) or not self._data.size:
             return view(self, lambda array: array.reshape(shape))
@@ -1990,8 +2006,8 @@ class Vector(Value):
 
     def transpose(self, *axes: Any) -> Vector:
         """The axes in another order, by default reversed."""
-        axes = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
-        return cast(Vector, view(self, lambda array: array.transpose(axes or None)))
+        order = as_tuple(axes) or None
+        return cast(Vector, view(self, lambda array: array.transpose(order)))
 
     @property
     def T(self) -> Vector:
@@ -2020,6 +2036,13 @@ class Vector(Value):
     def _scalars(self) -> list[Any]:
         scalars = (scalar_at(self, index) for index in np.ndindex(self._data.shape))
         return [scalar for scalar in scalars if type(scalar) is not float]
+
+
+def as_tuple(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What stands behind `*arguments`: the numbers themselves, or one tuple or list of them."""
+    if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
+        return tuple(arguments[0])
+    return arguments
 
 
 def shown(data: Any, grad: Any) -> str:

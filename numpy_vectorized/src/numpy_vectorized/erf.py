@@ -5,10 +5,12 @@ are. The error is below 2 units in the last place, in the far tail of erfc too, 
 would have no digit left.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 # Coefficients from the constant term upwards. Near zero erf(x) = x + x·P(x²)/Q(x²).
 NEAR = (

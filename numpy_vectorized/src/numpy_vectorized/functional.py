@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from operator import index as as_index
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from numpy_vectorized.engine import (
     Joint,
     Reduction,
     Value,
+    Vector,
     as_float,
     describe,
     dot_product,
@@ -48,12 +49,12 @@ EPSILON = 2.220446049250313e-16  # the distance from 1.0 to the next float
 # Linear --------------------------------------------------------------------------------------
 
 
-def dot(weights: Any, inputs: Any, bias: Value | SupportsFloat = 0.0) -> Any:
+def dot(weights: Any, inputs: Any, bias: Value | SupportsFloat = 0.0) -> Value:
     """b + w·x as one node. ValueError where the lengths differ."""
-    return dot_product(weights, inputs, bias)
+    return cast(Value, dot_product(weights, inputs, bias))
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+def linear(x: Any, weight: Any, bias: Any = None) -> Vector:
     """One dot for each row of weight (n_out × n_in): a Vector of n_out, or a batch of them.
 
     x has n_in elements along its last axis; bias has n_out elements, or is None.
@@ -68,15 +69,15 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         bias = tensor_of(bias, "linear")
         if bias.shape != weight.shape[:1]:
             raise ValueError(f"linear with {len(weight)} rows of weight and {len(bias)} biases")
-    return PERCEPTRONS["linear"](x, weight, bias)
+    return cast(Vector, PERCEPTRONS["linear"](x, weight, bias))
 
 
 # Over a sequence -----------------------------------------------------------------------------
 
 
-def mean(values: Any) -> Any:
+def mean(values: Any) -> Value:
     """The sum of all scalars divided by their count. ValueError if there are none."""
-    return MEAN(some(as_sequence(values, "mean"), "mean"))
+    return cast(Value, MEAN(some(as_sequence(values, "mean"), "mean")))
 
 
 def logsumexp(values: Any) -> Any:
@@ -84,17 +85,17 @@ def logsumexp(values: Any) -> Any:
     return LOGSUMEXP(rows_of(values, "logsumexp"), -1)
 
 
-def softmax(values: Any) -> Any:
+def softmax(values: Any) -> Vector:
     """exp(x) / Σ exp(x), a Vector that sums to one. Of a batch, row by row."""
-    return SOFTMAX([rows_of(values, "softmax")])
+    return cast(Vector, SOFTMAX([rows_of(values, "softmax")]))
 
 
-def log_softmax(values: Any) -> Any:
+def log_softmax(values: Any) -> Vector:
     """The logarithm of softmax, stable. Of a batch, row by row."""
-    return LOG_SOFTMAX([rows_of(values, "log_softmax")])
+    return cast(Vector, LOG_SOFTMAX([rows_of(values, "log_softmax")]))
 
 
-def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Any:
+def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Vector:
     """x / √(mean(x²) + eps) (Zhang and Sennrich 2019). Of a batch, row by row.
 
     eps None is the distance from 1.0 to the next float, as in PyTorch. ValueError if negative.
@@ -102,7 +103,7 @@ def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Any:
     number = EPSILON if eps is None else as_float(eps)
     if not number >= 0.0:
         raise ValueError(f"rms_norm needs an eps of 0 or more, got {number!r}")
-    return RMS_NORM([rows_of(values, "rms_norm")], number)
+    return cast(Vector, RMS_NORM([rows_of(values, "rms_norm")], number))
 
 
 def as_sequence(values: Any, what: str) -> Any:
@@ -166,7 +167,7 @@ RMS_NORM = Joint("rms_norm", rms_norm_of, rms_norm_contributions, by_row=True)
 # Attention -----------------------------------------------------------------------------------
 
 
-def scaled_dot_product_attention(query: Any, keys: Any, values: Any) -> Any:
+def scaled_dot_product_attention(query: Any, keys: Any, values: Any) -> Vector:
     """Σ softmax(q·k / √d)_j · v_j for one query (Vaswani and others 2017): a Vector of m.
 
     query has d elements, or is a batch of such queries; keys are n of d, values n of m.
@@ -180,7 +181,7 @@ def scaled_dot_product_attention(query: Any, keys: Any, values: Any) -> Any:
         raise ValueError(f"{what} needs a row for each key and value, got {k.shape} and {v.shape}")
     if k.shape[1] != q.shape[-1]:
         raise ValueError(f"{what}: a query of {q.shape[-1]} and a key of {k.shape[1]}")
-    return ATTENTION(of_one_dtype(q, k, v))
+    return cast(Vector, ATTENTION(of_one_dtype(q, k, v)))
 
 
 def attention_weights(q: Any, k: Any) -> Any:
@@ -210,24 +211,24 @@ ATTENTION = Joint("scaled_dot_product_attention", attention_of, attention_contri
 # Losses --------------------------------------------------------------------------------------
 
 
-def mse_loss(predictions: Any, targets: Any) -> Any:
+def mse_loss(predictions: Any, targets: Any) -> Value:
     """The mean of (p - t)². Targets may be Values. ValueError where the sizes differ."""
     p, t = as_sequence(predictions, "mse_loss"), as_sequence(targets, "mse_loss")
     same_count("mse_loss", p.size, t.size)
-    return MSE_LOSS(of_one_dtype(p, t))
+    return cast(Value, MSE_LOSS(of_one_dtype(p, t)))
 
 
-def hinge_loss(scores: Any, labels: Any) -> Any:
+def hinge_loss(scores: Any, labels: Any) -> Value:
     """The mean of max(0, 1 - y·s), labels -1 or 1 (else ValueError): the max-margin loss."""
     s, y = as_sequence(scores, "hinge_loss"), numbers(labels, "hinge_loss labels")
     same_count("hinge_loss", s.size, y.size)
     wrong = y[np.abs(y) != 1.0]
     if wrong.size:
         raise ValueError(f"hinge_loss needs labels -1 and 1, got {wrong.item(0)!r}")
-    return HINGE_LOSS(of_one_dtype(s, y))
+    return cast(Value, HINGE_LOSS(of_one_dtype(s, y)))
 
 
-def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Any:
+def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Value:
     """The mean of -t·log σ(x) - (1-t)·log(1 - σ(x)), stable; targets from 0 to 1."""
     what = "binary_cross_entropy_with_logits"
     x, t = as_sequence(logits, what), numbers(targets, f"{what} targets")
@@ -235,17 +236,17 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Any:
     wrong = t[~((t >= 0.0) & (t <= 1.0))]
     if wrong.size:
         raise ValueError(f"{what} needs targets from 0 to 1, got {wrong.item(0)!r}")
-    return BINARY_CROSS_ENTROPY(of_one_dtype(x, t))
+    return cast(Value, BINARY_CROSS_ENTROPY(of_one_dtype(x, t)))
 
 
-def cross_entropy(logits: Any, classes: Any) -> Any:
+def cross_entropy(logits: Any, classes: Any) -> Value:
     """The mean of -log softmax(x)[class]: a batch of logits and as many class indices, or one
     sample and its class. TypeError if a class is no integer, ValueError if it is out of range."""
     x = as_sequence(logits, "cross_entropy")
     rows = math.prod(x.shape[:-1])
     indices = class_indices(classes, x.shape[-1])
     same_count("cross_entropy", rows if x.size else 0, indices.size)
-    return CROSS_ENTROPY([x], indices)
+    return cast(Value, CROSS_ENTROPY([x], indices))
 
 
 def class_indices(classes: Any, width: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from numpy_vectorized.engine import (
     TANH,
     Unary,
     Value,
+    Vector,
     data_of,
     give,
     is_sequence,
@@ -176,7 +177,7 @@ class Neuron(Module):
         self.n_in = whole("n_in", n_in)
         self.activation = chosen("activation", activation, ACTIVATIONS)
         generator = random if seed is None else random.Random(seed)
-        self.weight = Value(drawn((self.n_in,), init, self.n_in, 1, generator), dtype=dtype)
+        self.weight = Vector(drawn((self.n_in,), init, self.n_in, 1, generator), dtype=dtype)
         self.bias = Value(0.0)
 
     def __call__(self, x: Any) -> Any:
@@ -239,8 +240,8 @@ class Layer(Module):
         self.n_out = whole("n_out", n_out)
         self.activation = chosen("activation", activation, ACTIVATIONS)
         shape = (self.n_out, self.n_in)
-        self.weight = Value(drawn(shape, init, self.n_in, self.n_out, generator), dtype=dtype)
-        self.bias = Value(np.zeros(self.n_out), dtype=dtype)
+        self.weight = Vector(drawn(shape, init, self.n_in, self.n_out, generator), dtype=dtype)
+        self.bias = Vector(np.zeros(self.n_out), dtype=dtype)
 
     def __call__(self, x: Any) -> Any:
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
