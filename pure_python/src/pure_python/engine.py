@@ -1466,7 +1466,13 @@ class Tape:
                 CUSTOM.recompute(node)
 
     def __len__(self) -> int:
-        return sum(1 for node in self._nodes if isinstance(node, Value))
+        count = 0
+        for node in self._nodes:
+            if isinstance(node, Block):
+                count += len(node._data)
+            elif node._operation is not OUTPUT:
+                count += 1
+        return count
 
     def set(self, leaves: Any, values: Any) -> None:
         """Give leaves new data: a Value and a number, or a sequence of leaves and one of numbers.

@@ -10,6 +10,7 @@ from typing import Any
 from pure_python.engine import (
     GELU,
     LEAKY_RELU,
+    OUTPUT,
     RELU,
     SIGMOID,
     SILU,
@@ -23,6 +24,7 @@ from pure_python.engine import (
     data_of,
     is_sequence,
     record_block,
+    recording,
     values_among,
     vector,
 )
@@ -55,6 +57,9 @@ class Perceptrons:
 
     The bits are those of the single multiplies and adds: each sum runs from left to right, and
     backward goes from the last neuron to the first, in each from the last weight to the first.
+
+    The inputs are Values and numbers, or the block of the layer below. Between two layers of an MLP
+    no Values are made: whoever asks for one, a drawing for instance, gets it then (Hidden).
     """
 
     __slots__ = ("activation", "name")
@@ -63,13 +68,19 @@ class Perceptrons:
         self.activation = activation
         self.name = f"{activation.name}(dot)" if activation else "dot"
 
-    def __call__(self, neurons: Sequence[Neuron], inputs: list[Any]) -> list[Value]:
-        sums = self.sums(neurons, inputs)
-        outputs = self.activated(sums)
-        return record_block(outputs, self, values_among(inputs), [neurons, inputs, sums])
+    def __call__(self, neurons: Sequence[Neuron], inputs: Any) -> list[Value]:
+        sums, outputs = self.compute(neurons, inputs)
+        return record_block(outputs, self, nodes_among(inputs), [neurons, inputs, sums])
 
-    def sums(self, neurons: Sequence[Neuron], inputs: list[Any]) -> list[float]:
-        xs = data_of(inputs)
+    def hidden(self, neurons: Sequence[Neuron], inputs: Any) -> Any:
+        """The block itself, for the layer above; where nothing is recorded, its numbers."""
+        sums, outputs = self.compute(neurons, inputs)
+        if not recording():
+            return outputs
+        return Block(outputs, self, nodes_among(inputs), [neurons, inputs, sums])
+
+    def compute(self, neurons: Sequence[Neuron], inputs: Any) -> tuple[list[float], list[float]]:
+        xs = numbers_of(inputs)
         columns = range(len(xs))
         sums = []
         for neuron in neurons:
@@ -78,53 +89,87 @@ class Perceptrons:
             for i in columns:
                 z += weights[i]._data * xs[i]
             sums.append(z)
-        return sums
-
-    def activated(self, sums: list[float]) -> list[float]:
-        return list(map(self.activation.value, sums)) if self.activation else sums
+        return sums, list(map(self.activation.value, sums)) if self.activation else sums
 
     def operands(self, block: Block, index: int) -> tuple[Value, ...]:
-        neuron = block._context[0][index]
-        return (*neuron.weight, *block._operands, neuron.bias)
+        neurons, inputs, _ = block._context
+        return (*neurons[index].weight, *values_among(inputs_of(inputs)), neurons[index].bias)
 
     def recompute(self, block: Block) -> None:
         neurons, inputs, _ = block._context
-        block._context[2] = self.sums(neurons, inputs)
-        block._data = self.activated(block._context[2])
-
-    def gradient_at_sum(self, block: Block, index: int, above: float) -> float:
-        if self.activation is None:
-            return above
-        return self.activation.slope(block._context[2][index], block._data[index]) * above
+        block._context[2], block._data = self.compute(neurons, inputs)
 
     def backward(self, block: Block) -> None:
         neurons, inputs, sums = block._context
-        xs = data_of(inputs)
+        xs = numbers_of(inputs)
         columns = range(len(xs) - 1, -1, -1)
-        # Where all inputs are plain numbers there is nobody to give a gradient to.
-        receivers = [v if isinstance(v, Value) else Value(v) for v in inputs]
-        receive = bool(block._operands)
         slope = self.activation.slope if self.activation else None
         gradients, outputs = block.gradients, block._data
         for j in range(len(neurons) - 1, -1, -1):
             above = slope(sums[j], outputs[j]) * gradients[j] if slope else gradients[j]
             weights = neurons[j].weight
-            if receive:
+            if isinstance(inputs, Block):
+                below = inputs.gradients
                 for i in columns:
                     w = weights[i]
                     w._grad += xs[i] * above
-                    receivers[i]._grad += w._data * above
+                    below[i] += w._data * above
             else:
                 for i in columns:
-                    weights[i]._grad += xs[i] * above
+                    w, x = weights[i], inputs[i]
+                    w._grad += xs[i] * above
+                    if isinstance(x, Value):
+                        x._grad += w._data * above
             neurons[j].bias._grad += above
 
     def compose_output(self, block: Block, node: Value) -> tuple[Any, ...]:
-        neurons, inputs, _ = block._context
-        neuron = neurons[node._context]
-        above = self.gradient_at_sum(block, node._context, node._grad)
-        name = self.activation.name if self.activation else ""
-        return neuron.weight, inputs, neuron.bias, name, above
+        neurons, inputs, sums = block._context
+        j, above, name = node._context, node._grad, ""
+        if self.activation:
+            name = self.activation.name
+            above = self.activation.slope(sums[j], block._data[j]) * above
+        return neurons[j].weight, inputs_of(inputs), neurons[j].bias, name, above
+
+
+class Hidden(Value):
+    """An output of a layer that only the layer above has used, made when somebody asks for it.
+
+    Two of the same neuron are equal, whichever was made first.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hidden) and self._place() == other._place()
+
+    def __hash__(self) -> int:
+        return hash(self._place())
+
+    def _place(self) -> tuple[int, int]:
+        return id(self._operands[0]), self._context
+
+
+def hidden_values(block: Block) -> list[Value]:
+    gradients = block.gradients or [0.0] * len(block._data)
+    values = []
+    for i, (y, gradient) in enumerate(zip(block._data, gradients, strict=True)):
+        value = Hidden(y)
+        value._operation, value._operands, value._context = OUTPUT, (block,), i
+        value._grad = gradient
+        values.append(value)
+    return values
+
+
+def inputs_of(inputs: Any) -> list[Any]:
+    return hidden_values(inputs) if isinstance(inputs, Block) else inputs
+
+
+def numbers_of(inputs: Any) -> list[float]:
+    return inputs._data if isinstance(inputs, Block) else data_of(inputs)
+
+
+def nodes_among(inputs: Any) -> tuple[Any, ...]:
+    return (inputs,) if isinstance(inputs, Block) else values_among(inputs)
 
 
 PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
@@ -160,7 +205,7 @@ class Neuron(Module):
         """The output for one sample of n_in numbers or Values; for a batch, a Vector of them."""
         return per_sample(self, x)
 
-    def _outputs(self, inputs: list[Any]) -> list[Value]:
+    def _outputs(self, inputs: Any) -> list[Value]:
         return PERCEPTRONS[self.activation]((self,), inputs)
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
@@ -205,7 +250,7 @@ class Layer(Module):
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
         return per_sample(self, x)
 
-    def _outputs(self, inputs: list[Any]) -> list[Value]:
+    def _outputs(self, inputs: Any) -> list[Value]:
         return PERCEPTRONS[self.activation](self.neurons, inputs)
 
     @property
@@ -266,10 +311,11 @@ class MLP(Module):
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
         return per_sample(self, x)
 
-    def _outputs(self, inputs: list[Any]) -> list[Any]:
-        for layer in self.layers:
-            inputs = layer._outputs(inputs)
-        return inputs
+    def _outputs(self, inputs: list[Any]) -> list[Value]:
+        *hidden, last = self.layers
+        for layer in hidden:
+            inputs = PERCEPTRONS[layer.activation].hidden(layer.neurons, inputs)
+        return last._outputs(inputs)
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """(name, Value), layer by layer."""
