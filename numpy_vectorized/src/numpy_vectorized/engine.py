@@ -109,13 +109,17 @@ def tensor_of(values: Any, what: str, leaves: bool = False) -> Any:
         children.append(v)
     sizes = {np.shape(v._data if isinstance(v, Value) else v) for v in children}
     if len(sizes) > 1:
-        lengths = ", ".join(str(len(v)) if np.ndim(v) else "a single number" for v in children[:9])
+        lengths = ", ".join(row_length(data_of(v)) for v in children[:9])
         raise ValueError(f"{what} needs rows of one length, got {lengths}")
     if plain:
         return np.array(children, dtype=np.float64)
     if leaves:
         children = [v if isinstance(v, Value) else Value(v) for v in children]
     return STACK(children, 0)
+
+
+def row_length(row: Any) -> str:
+    return str(len(row)) if np.ndim(row) else "a single Value"
 
 
 def describe(x: object) -> str:
@@ -1442,7 +1446,7 @@ def dot_product(weights: Any, inputs: Any, bias: Any) -> Any:
 
 def product_of(a: Any, b: Any) -> Any:
     """a @ b, where one may be a sequence or an array of numbers."""
-    a, b = tensor_of(a, "@"), tensor_of(b, "@")
+    a, b = tensor_of(a, "dot"), tensor_of(b, "dot")
     return dot_product(a, b, 0.0) if a.ndim == b.ndim == 1 else MATMUL(*of_one_dtype(a, b))
 
 
@@ -2116,8 +2120,7 @@ class Scalar:
         if operation is None:
             return "", ()
         name, arguments = operation.element(self.value, self.index)
-        operands = tuple([x for x in arguments if type(x) is not float])
-        return (name, operands) if operands else ("", ())
+        return name, tuple([x for x in arguments if type(x) is not float])
 
     @property
     def _op(self) -> str:

@@ -340,7 +340,7 @@ def inputs_of(module: Any, x: Any) -> Any:
         raise TypeError(f"{module._short()} expects a sequence of {module.n_in} inputs, got {x!r}")
     if isinstance(x, list | tuple) and x and is_sequence(x[0]):
         for i, row in enumerate(x):
-            if len(row) != module.n_in:
+            if is_sequence(row) and len(row) != module.n_in:
                 raise wrong_size(module, len(row), f" in row {i}")
     x = tensor_of(x, module._short())
     if x.shape[-1] != module.n_in:
