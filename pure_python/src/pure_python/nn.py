@@ -151,7 +151,7 @@ class Hidden(Value):
 
 def hidden_values(block: Block) -> list[Value]:
     gradients = block.gradients or [0.0] * len(block._data)
-    values = []
+    values: list[Value] = []
     for i, (y, gradient) in enumerate(zip(block._data, gradients, strict=True)):
         value = Hidden(y)
         value._operation, value._operands, value._context = OUTPUT, (block,), i
