@@ -884,6 +884,8 @@ def test_dtypes():
     assert Layer(2, 3, dtype=np.float32).bias.dtype == np.float32
     with pytest.raises(TypeError, match="float16"):
         Value([1.0], dtype="float16")
+    with pytest.raises(TypeError, match="dtype"):
+        Vector([Value(1.0)], dtype="float32")
 
 
 # The graph -----------------------------------------------------------------------------------

@@ -107,8 +107,7 @@ def tensor_of(values: Any, what: str, leaves: bool = False) -> Any:
             else:
                 v = as_float(v)
         children.append(v)
-    sizes = {np.shape(v._data if isinstance(v, Value) else v) for v in children}
-    if len(sizes) > 1:
+    if len({() if type(v) is float else v.shape for v in children}) > 1:
         lengths = ", ".join(row_length(data_of(v)) for v in children[:9])
         raise ValueError(f"{what} needs rows of one length, got {lengths}")
     if plain:
@@ -1868,10 +1867,11 @@ class Vector(Value):
         *,
         dtype: Any = None,
     ) -> None:
-        dtype = as_dtype(dtype)
         if not is_sequence(values):
             raise TypeError(f"Vector needs a sequence of Values, got {describe(values)}")
         source = tensor_of(values, "a Vector", leaves=True)
+        if dtype is not None and isinstance(source, Value):
+            raise TypeError(f"the Values of a Vector have a dtype: {dtype!r} cannot be given")
         if isinstance(source, Value) and (operands or local_grads is not None or op):
             source = source._data  # the data of a custom operation are numbers
         self._grad, self._pinned, self._labels = None, False, None
@@ -1885,7 +1885,7 @@ class Vector(Value):
             self._context = source._context
             return
         # The caller's array stays the caller's.
-        self._data = np.array(source, dtype=dtype, order="C")
+        self._data = np.array(source, dtype=as_dtype(dtype), order="C")
         self._become_leaf(label)
         operands = tuple(operands)
         if operands or local_grads is not None or op:
