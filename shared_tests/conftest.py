@@ -28,6 +28,14 @@ NEEDS = {
 }
 
 
+class NotThereYet(pytest.fail.Exception):
+    """A name that the engine does not have. One failure tells it; other tests that need it wait."""
+
+    def __init__(self, name: str, sentence: str):
+        super().__init__(sentence, pytrace=False)
+        self.name = name
+
+
 @dataclass(frozen=True)
 class Backend:
     """A module that is tested. Its names are attributes: `backend.Value(2.0)`.
@@ -39,15 +47,16 @@ class Backend:
     name: str
     id: str
     module: ModuleType = field(repr=False)
+    told: set[str] = field(default_factory=set, repr=False)  # names that a test has said are missing
 
     def __getattr__(self, name: str):
         if name.startswith("_"):
             raise AttributeError(name)
         if not self.has(name):
-            pytest.fail(
+            raise NotThereYet(
+                name,
                 f"{self.name} has no `{name}` yet: this test needs it "
                 "(shared_tests/interface_stub.py lists every name with its signature)",
-                pytrace=False,
             )
         return getattr(self.module, name)
 
@@ -205,21 +214,21 @@ def pytest_pyfunc_call(pyfuncitem):
         raise
     except AttributeError as error:
         backend = pyfuncitem.funcargs.get("backend")
-        if backend is None or error.name is None:
+        owner = error.obj if isinstance(error.obj, type) else type(error.obj)
+        if backend is None or owner.__module__.partition(".")[0] != backend.name.partition(".")[0]:
             raise
-        kind = type(error.obj)
-        if kind.__module__.partition(".")[0] != backend.name.partition(".")[0]:
-            raise
-        pytest.fail(f"{backend.name}: {kind.__name__} has no `{error.name}` yet", pytrace=False)
+        name = f"{owner.__name__}.{error.name}"
+        sentence = f"{backend.name}: {owner.__name__} has no `{error.name}` yet"
+        raise NotThereYet(name, sentence) from None
     except RecursionError:
         backend = pyfuncitem.funcargs.get("backend")
         if backend is None:
             raise
-        pytest.fail(
+        raise pytest.fail.Exception(
             f"{backend.name} walks the graph by recursion, and Python allows about a thousand calls: use a "
             "loop with a list as its stack (rule 1.11)",
             pytrace=False,
-        )
+        ) from None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -234,7 +243,17 @@ def pytest_runtest_makereport(item, call):
         # A test has up to three reports (setup, call, teardown): it passed if none of them failed.
         outcomes, key = item.config.stash[OUTCOMES], (backend.name, part, item.nodeid)
         outcomes[key] = outcomes.get(key, True) and not report.failed
+    if backend is not None and call.excinfo is not None and isinstance(call.excinfo.value, NotThereYet):
+        report.waiting = call.excinfo.value.name in backend.told
+        backend.told.add(call.excinfo.value.name)
     return report
+
+
+def pytest_report_teststatus(report):
+    """The first test that misses a name has failed; the others wait for it, and are counted so."""
+    if getattr(report, "waiting", False):
+        return "waiting", "-", "WAITING"
+    return None
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -249,5 +268,7 @@ def pytest_terminal_summary(terminalreporter, config):
         total = Counter(part for part, _, _ in rows)
         passed = Counter(part for part, _, ok in rows if ok)
         line = ", ".join(f"{part} {passed[part]} of {total[part]}" for part in total)
-        failed = [node.rpartition("::")[2] for _, node, ok in rows if not ok]
-        terminalreporter.write_line(f"{backend.name}: {line}" + (f"; next: {failed[0]}" if failed else ""))
+        failed = [(part, node.rpartition("::")[2]) for part, node, ok in rows if not ok]
+        failed.sort(key=lambda row: row[0] == "names")  # all names there are is no next step
+        line += f"; next: {failed[0][1]}" if failed else ""
+        terminalreporter.write_line(f"{backend.name}: {line}")

@@ -1,6 +1,7 @@
 """Scripts in a process of their own: what they do to memory, or a crash, touches nothing else."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,9 @@ def run_script(backend, script: str, **variables) -> dict:
             pytrace=False,
         )
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        pytest.fail(f"the script failed: {last[0]}", pytrace=False)
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        missing = re.search(r"module '[\w.]+' has no attribute '(\w+)'", last)
+        if missing:
+            getattr(backend, missing[1])  # fails as any other test that needs this name
+        pytest.fail(f"the script failed: {last}", pytrace=False)
     return json.loads(done.stdout.splitlines()[-1])

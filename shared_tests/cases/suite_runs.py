@@ -1,5 +1,6 @@
 """The suite, run on a module in a process of its own."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -25,11 +26,17 @@ class Run:
 
 def run_suite(folder: Path, module: str, *chapters: str) -> Run:
     """Run chapters of the suite, or all of it, on a module that lies in the folder."""
-    files = [str(next(SUITE.glob(f"test_*_{chapter}.py"))) for chapter in chapters] or [str(SUITE)]
+    files = [next(SUITE.glob(f"test_*_{chapter}.py")) for chapter in chapters] or [SUITE]
+    return run_pytest(folder, *map(str, files), "--backend", module)
+
+
+def run_pytest(folder: Path, *arguments: str) -> Run:
+    """Run pytest in a folder, whose modules it can import."""
     report = folder / "report.xml"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *files, "--backend", module, f"--junitxml={report}", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}", "-p", "no:cacheprovider"],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         timeout=300,

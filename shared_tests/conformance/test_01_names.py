@@ -19,6 +19,7 @@ METHODS = [
 def test_every_name_is_there(backend):
     """Section 7: every backend exports these names."""
     missing = [name for name in NAMES if not backend.has(name)]
+    backend.told.update(missing)
     assert not missing, f"{backend.name} does not have yet: {', '.join(missing)}"
 
 
@@ -29,6 +30,7 @@ def test_every_method_is_there(backend, owner):
     missing = [name for name in vars(getattr(stub, owner)) if name[:1] != "_" or name[:2] == "__"]
     missing = [name for name in missing if name[:2] != "__" or (owner, name) in METHODS]
     missing = [name for name in missing if not hasattr(cls, name)]
+    backend.told.update(f"{owner}.{name}" for name in missing)
     assert not missing, f"{owner} does not have yet: {', '.join(missing)}"
 
 
@@ -72,13 +74,12 @@ def test_signature(backend, owner, name):
     """Parameters have the interface's names, order and defaults, so a call means the same everywhere."""
     if owner:
         cls = getattr(backend, owner)
-        thing = cls if name == "__init__" else getattr(cls, name, None)
+        thing = cls if name == "__init__" else getattr(cls, name)
         what = owner if name == "__init__" else f"{owner}.{name}"
         ours = parameters(inspect.signature(getattr(getattr(stub, owner), name)), True)
     else:
         thing, what = getattr(backend, name), name
         ours = parameters(inspect.signature(getattr(stub, name)), False)
-    assert thing is not None, f"{what} is not there yet"
     try:
         signature = inspect.signature(thing)
     except ValueError:

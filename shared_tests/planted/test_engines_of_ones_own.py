@@ -65,7 +65,7 @@ def test_a_half_written_value(tmp_path):
     assert "half has no `Vector` yet" in run.message_of("test_reductions")
     assert "does not have yet" in run.message_of("test_every_name_is_there")
     (line,) = [line for line in run.text.splitlines() if line.startswith("half: names ")]
-    assert ", value " in line and "; next: test_every_name_is_there[half]" in line
+    assert ", value " in line and "; next: test_starts_with_no_gradient_and_no_history[half]" in line
     assert "INTERNALERROR" not in run.text and "errors during collection" not in run.text
 
 

@@ -205,7 +205,7 @@ def test_a_leak_is_measured(tmp_path):
         "made = Value.__init__\n"
         "class Cycle(list):\n    pass\n"
         "def init(self, *args, **options):\n"
-        "    made(self, *args, **options)\n    cycle = Cycle([self])\n    cycle.append(cycle)\n    self.label = Text(self.label)\n"
+        "    made(self, *args, **options)\n    cycle = Cycle([self, [0.0] * 1000])\n    cycle.append(cycle)\n    self.label = Text(self.label)\n"
         "    self.label.cycle = cycle\n"
         "class Text(str):\n    pass\n"
         "Value.__init__ = init\n"
