@@ -1,4 +1,4 @@
-"""Draws the pictures of README.md from its own example and from the main job: `nox -s images`."""
+"""Draws the pictures of README.md from its own example and from the demo: `nox -s images`."""
 
 import re
 import subprocess
@@ -23,11 +23,11 @@ def draw_expression() -> None:
 
 
 def draw_moons() -> None:
-    """The decision boundary that training on two moons writes."""
+    """The decision boundaries that the demo writes."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "cython_core", "train", "moons", "--out", folder]
+        command = [sys.executable, "-m", "pure_python.training.demo", "--out", folder]
         subprocess.run(command, check=True)
-        picture = Path(folder, "decision_boundary.png").read_bytes()
+        picture = Path(folder, "moons.png").read_bytes()
     (IMAGES / "moons.png").write_bytes(picture)
 
 
