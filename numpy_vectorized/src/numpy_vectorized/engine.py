@@ -515,7 +515,8 @@ def power_slope_base(a: Any, b: Any, y: Any) -> Any:
 
 
 def power_slope_exponent(a: Any, b: Any, y: Any) -> Any:
-    return pick((a == 0.0) & (b >= 0.0), 0.0, y * log(a))
+    # np.log, since the base may be a plain 0.0 beside an array, and a slope never raises.
+    return pick((a == 0.0) & (b >= 0.0), 0.0, y * np.log(a))
 
 
 SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
