@@ -64,7 +64,8 @@ cdef Vector linear_of(list x, list rows, list biases):
 
 def concatenate(vectors):
     """One Vector of the elements of several sequences, in order. No operation of its own."""
-    return Vector([v for elements in vectors for v in elements])
+    parts = [part if isinstance(part, Vector) else Vector(part) for part in vectors]
+    return Vector([v for part in parts for v in part])
 
 
 # Over a sequence -----------------------------------------------------------------------------

@@ -77,7 +77,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Vector:
 
 def concatenate(vectors: Any) -> Vector:
     """One Vector of the elements of several sequences, in order. No operation of its own."""
-    return Vector([v for elements in vectors for v in elements])
+    parts = [part if isinstance(part, Vector) else Vector(part) for part in vectors]
+    return Vector([v for part in parts for v in part])
 
 
 # Over a sequence -----------------------------------------------------------------------------
