@@ -47,7 +47,9 @@ class Backend:
     name: str
     id: str
     module: ModuleType = field(repr=False)
-    told: set[str] = field(default_factory=set, repr=False)  # names that a test has said are missing
+    told: set[str] = field(
+        default_factory=set, repr=False
+    )  # names that a test has said are missing
 
     def __getattr__(self, name: str):
         if name.startswith("_"):
@@ -77,7 +79,8 @@ def load_backend(name: str, folder: Path) -> Backend:
         except ModuleNotFoundError as error:
             if not name.startswith(error.name or "?"):
                 raise
-            # A learner's own file lies in the folder that pytest was started in. It goes to the end of
+            # A learner's own file lies in the folder that pytest was started in. It goes to the end
+            # of
             # the path, where it cannot hide an installed backend.
             if str(folder) not in sys.path:
                 sys.path.append(str(folder))
@@ -150,13 +153,17 @@ def chapter(nodeid: str) -> str | None:
 def pytest_generate_tests(metafunc):
     if "backend" in metafunc.fixturenames:
         backends = metafunc.config.stash[BACKENDS]
-        if chapter(metafunc.definition.nodeid) is None:  # about our own distributions, not about an engine
+        if (
+            chapter(metafunc.definition.nodeid) is None
+        ):  # about our own distributions, not about an engine
             backends = [backend for backend in backends if backend.name in OURS]
         metafunc.parametrize("backend", backends, ids=[backend.id for backend in backends])
 
 
 def pytest_collection_modifyitems(items):
-    """Drop the cases that mean something else in a backend, such as `Value([1.0])` where it is an array."""
+    """Drop the cases that mean something else in a backend, such as `Value([1.0])` where it is an
+    array.
+    """
     items[:] = [item for item in items if applies(**getattr(item, "callspec", no_params).params)]
 
 
@@ -198,7 +205,9 @@ def no_traces_left(request):
     yield
     for what, now in state().items():
         if now != before[what]:
-            pytest.fail(f"the test left the process changed: {what}: {before[what]} -> {now}", pytrace=False)
+            pytest.fail(
+                f"the test left the process changed: {what}: {before[what]} -> {now}", pytrace=False
+            )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -243,7 +252,11 @@ def pytest_runtest_makereport(item, call):
         # A test has up to three reports (setup, call, teardown): it passed if none of them failed.
         outcomes, key = item.config.stash[OUTCOMES], (backend.name, part, item.nodeid)
         outcomes[key] = outcomes.get(key, True) and not report.failed
-    if backend is not None and call.excinfo is not None and isinstance(call.excinfo.value, NotThereYet):
+    if (
+        backend is not None
+        and call.excinfo is not None
+        and isinstance(call.excinfo.value, NotThereYet)
+    ):
         report.waiting = call.excinfo.value.name in backend.told
         backend.told.add(call.excinfo.value.name)
     return report
@@ -262,7 +275,9 @@ def pytest_terminal_summary(terminalreporter, config):
     if outcomes:
         terminalreporter.section("how far each backend has come")
     for backend in config.stash[BACKENDS]:
-        rows = [(part, node, ok) for (name, part, node), ok in outcomes.items() if name == backend.name]
+        rows = [
+            (part, node, ok) for (name, part, node), ok in outcomes.items() if name == backend.name
+        ]
         if not rows:
             continue
         total = Counter(part for part, _, _ in rows)

@@ -204,7 +204,13 @@ class Layer:
 
 class MLP:
     def __init__(
-        self, n_in, n_outs=None, activation="relu", output_activation="linear", init="uniform", seed=None
+        self,
+        n_in,
+        n_outs=None,
+        activation="relu",
+        output_activation="linear",
+        init="uniform",
+        seed=None,
     ): ...
 
     layers: tuple
@@ -229,7 +235,9 @@ Net = MLP
 
 
 class SGD:
-    def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False): ...
+    def __init__(
+        self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False
+    ): ...
 
     lr: float
 

@@ -43,17 +43,56 @@ def of_chapter(chapter: str) -> list[BadInput]:
 
 for thing in ("abc", b"ab", None, 1j, object, {}, "1.0"):
     kind = type(thing).__name__
-    bad("value", "1.1", f"Value({thing!r})", TypeError, lambda m, x=thing: m.Value(x),
-        exactly=f"Value needs a real number, got {thing!r} ({kind})" if thing is not object else "")
-bad("value", "1.1", "Value([1.0])", TypeError, lambda m: m.Value([1.0]),
-    exactly="Value needs a real number, got [1.0] (list)", arrays=False)
-bad("value", "1.3", "data = 'abc'", TypeError, lambda m: setattr(m.Value(1.0), "data", "abc"), "'abc'", "number")
+    bad(
+        "value",
+        "1.1",
+        f"Value({thing!r})",
+        TypeError,
+        lambda m, x=thing: m.Value(x),
+        exactly=f"Value needs a real number, got {thing!r} ({kind})" if thing is not object else "",
+    )
+bad(
+    "value",
+    "1.1",
+    "Value([1.0])",
+    TypeError,
+    lambda m: m.Value([1.0]),
+    exactly="Value needs a real number, got [1.0] (list)",
+    arrays=False,
+)
+bad(
+    "value",
+    "1.3",
+    "data = 'abc'",
+    TypeError,
+    lambda m: setattr(m.Value(1.0), "data", "abc"),
+    "'abc'",
+    "number",
+)
 bad("value", "1.3", "data = None", TypeError, lambda m: setattr(m.Value(1.0), "data", None), "None")
-bad("value", "1.3", "grad = 'abc'", TypeError, lambda m: setattr(m.Value(1.0), "grad", "abc"), "'abc'", "number")
-bad("value", "1.3", "label = 3", TypeError, lambda m: setattr(m.Value(1.0), "label", 3), "label", "3")
+bad(
+    "value",
+    "1.3",
+    "grad = 'abc'",
+    TypeError,
+    lambda m: setattr(m.Value(1.0), "grad", "abc"),
+    "'abc'",
+    "number",
+)
+bad(
+    "value",
+    "1.3",
+    "label = 3",
+    TypeError,
+    lambda m: setattr(m.Value(1.0), "label", 3),
+    "label",
+    "3",
+)
 bad("value", "1.3", "Value(1.0, label=3)", TypeError, lambda m: m.Value(1.0, label=3), "label", "3")
 bad("value", "1.3", "op = '+'", AttributeError, lambda m: setattr(m.Value(1.0), "op", "+"))
-bad("value", "1.3", "operands = ()", AttributeError, lambda m: setattr(m.Value(1.0), "operands", ()))
+bad(
+    "value", "1.3", "operands = ()", AttributeError, lambda m: setattr(m.Value(1.0), "operands", ())
+)
 bad("value", "1.3", "_op = '+'", AttributeError, lambda m: setattr(m.Value(1.0), "_op", "+"))
 bad("value", "1.3", "_prev = ()", AttributeError, lambda m: setattr(m.Value(1.0), "_prev", ()))
 
@@ -68,18 +107,44 @@ for sign, apply in OPERATORS.items():
     for thing in ("abc", None, 1j, {}):
         if sign == "*" and thing == "abc":
             continue  # a str repeats itself: Python says "can't multiply sequence by non-int"
-        bad("value", "1.9", f"Value {sign} {thing!r}", TypeError,
-            lambda m, f=apply, x=thing: f(m.Value(2.0), x), "unsupported operand type(s)")
+        bad(
+            "value",
+            "1.9",
+            f"Value {sign} {thing!r}",
+            TypeError,
+            lambda m, f=apply, x=thing: f(m.Value(2.0), x),
+            "unsupported operand type(s)",
+        )
         if sign == "-" and thing is None or thing == {}:
-            bad("value", "1.9", f"{thing!r} {sign} Value", TypeError,
-                lambda m, f=apply, x=thing: f(x, m.Value(2.0)), "unsupported operand type(s)")
+            bad(
+                "value",
+                "1.9",
+                f"{thing!r} {sign} Value",
+                TypeError,
+                lambda m, f=apply, x=thing: f(x, m.Value(2.0)),
+                "unsupported operand type(s)",
+            )
 bad("value", "1.9", "Value * 'abc'", TypeError, lambda m: m.Value(2.0) * "abc")
 bad("value", "1.9", "'abc' + Value", TypeError, lambda m: "abc" + m.Value(2.0))
 bad("value", "1.9", "Value + [1.0]", TypeError, lambda m: m.Value(2.0) + [1.0], arrays=False)
 bad("value", "1.9", "maximum('abc')", TypeError, lambda m: m.Value(2.0).maximum("abc"), "'abc'")
 bad("value", "1.9", "minimum(None)", TypeError, lambda m: m.Value(2.0).minimum(None), "None")
-bad("value", "1.8", "Value < 'abc'", TypeError, lambda m: m.Value(2.0) < "abc", "not supported between instances")
-bad("value", "1.8", "Value >= None", TypeError, lambda m: m.Value(2.0) >= None, "not supported between instances")
+bad(
+    "value",
+    "1.8",
+    "Value < 'abc'",
+    TypeError,
+    lambda m: m.Value(2.0) < "abc",
+    "not supported between instances",
+)
+bad(
+    "value",
+    "1.8",
+    "Value >= None",
+    TypeError,
+    lambda m: m.Value(2.0) >= None,
+    "not supported between instances",
+)
 
 ZERO, DOMAIN, LARGE = (
     "division by zero",
@@ -88,14 +153,26 @@ ZERO, DOMAIN, LARGE = (
 )
 for name, error, call, expression, why in (
     ("Value(2) / 0", ZeroDivisionError, lambda m: m.Value(2) / 0, "2.0 / 0.0", ZERO),
-    ("Value(2) / Value(0)", ZeroDivisionError, lambda m: m.Value(2) / m.Value(0), "2.0 / 0.0", ZERO),
+    (
+        "Value(2) / Value(0)",
+        ZeroDivisionError,
+        lambda m: m.Value(2) / m.Value(0),
+        "2.0 / 0.0",
+        ZERO,
+    ),
     ("1 / Value(0)", ZeroDivisionError, lambda m: 1 / m.Value(0), "1.0 / 0.0", ZERO),
     ("Value(0) / 0", ZeroDivisionError, lambda m: m.Value(0) / 0, "0.0 / 0.0", ZERO),
     ("Value(inf) / -0.0", ZeroDivisionError, lambda m: m.Value(inf) / -0.0, "inf / -0.0", ZERO),
     ("Value(0) ** -1", ZeroDivisionError, lambda m: m.Value(0) ** -1, "0.0 ** -1.0", ZERO),
     ("0 ** Value(-0.5)", ZeroDivisionError, lambda m: 0 ** m.Value(-0.5), "0.0 ** -0.5", ZERO),
     ("Value(-1) ** 0.5", ValueError, lambda m: m.Value(-1) ** 0.5, "-1.0 ** 0.5", DOMAIN),
-    ("(-8) ** Value(1/3)", ValueError, lambda m: (-8) ** m.Value(1 / 3), f"-8.0 ** {1 / 3!r}", DOMAIN),
+    (
+        "(-8) ** Value(1/3)",
+        ValueError,
+        lambda m: (-8) ** m.Value(1 / 3),
+        f"-8.0 ** {1 / 3!r}",
+        DOMAIN,
+    ),
     ("Value(1e200) ** 2", OverflowError, lambda m: m.Value(1e200) ** 2, "1e+200 ** 2.0", LARGE),
     ("10.0 ** Value(400)", OverflowError, lambda m: 10.0 ** m.Value(400), "10.0 ** 400.0", LARGE),
     ("Value(-1).log()", ValueError, lambda m: m.Value(-1).log(), "log(-1.0)", DOMAIN),
@@ -119,14 +196,53 @@ bad("functions", "1.7", "leaky_relu('a')", TypeError, lambda m: m.Value(1.0).lea
 
 # Backward ------------------------------------------------------------------------------------
 
-bad("backward", "1.2", "operands without local_grads", ValueError, lambda m: m.Value(1.0, (m.Value(2.0),), "f"))
-bad("backward", "1.2", "local_grads without operands", ValueError, lambda m: m.Value(1.0, (), "f", local_grads=(1.0,)))
-bad("backward", "1.2", "two operands, one local gradient", ValueError,
-    lambda m: m.Value(1.0, (m.Value(2.0), m.Value(3.0)), "f", local_grads=(1.0,)), "2", "1")
-bad("backward", "1.2", "an operand that is a float", TypeError, lambda m: m.Value(1.0, (2.0,), "f", local_grads=(1.0,)), "2.0")
-bad("backward", "1.2", "a local gradient that is a str", TypeError,
-    lambda m: m.Value(1.0, (m.Value(2.0),), "f", local_grads=("1",)), "'1'")
-bad("backward", "1.10", "backward('one')", TypeError, lambda m: m.Value(1.0).backward("one"), "'one'")
+bad(
+    "backward",
+    "1.2",
+    "operands without local_grads",
+    ValueError,
+    lambda m: m.Value(1.0, (m.Value(2.0),), "f"),
+)
+bad(
+    "backward",
+    "1.2",
+    "local_grads without operands",
+    ValueError,
+    lambda m: m.Value(1.0, (), "f", local_grads=(1.0,)),
+)
+bad(
+    "backward",
+    "1.2",
+    "two operands, one local gradient",
+    ValueError,
+    lambda m: m.Value(1.0, (m.Value(2.0), m.Value(3.0)), "f", local_grads=(1.0,)),
+    "2",
+    "1",
+)
+bad(
+    "backward",
+    "1.2",
+    "an operand that is a float",
+    TypeError,
+    lambda m: m.Value(1.0, (2.0,), "f", local_grads=(1.0,)),
+    "2.0",
+)
+bad(
+    "backward",
+    "1.2",
+    "a local gradient that is a str",
+    TypeError,
+    lambda m: m.Value(1.0, (m.Value(2.0),), "f", local_grads=("1",)),
+    "'1'",
+)
+bad(
+    "backward",
+    "1.10",
+    "backward('one')",
+    TypeError,
+    lambda m: m.Value(1.0).backward("one"),
+    "'one'",
+)
 
 # Vector --------------------------------------------------------------------------------------
 
@@ -135,73 +251,301 @@ def rows(m):
     return m.Vector([[1.0, 2.0], [3.0, 4.0]])
 
 
-bad("vector", "1.20", "Vector of rows of 2 and 1", ValueError, lambda m: m.Vector([[1.0, 2.0], [3.0]]))
+bad(
+    "vector",
+    "1.20",
+    "Vector of rows of 2 and 1",
+    ValueError,
+    lambda m: m.Vector([[1.0, 2.0], [3.0]]),
+)
 bad("vector", "1.20", "Vector('abc')", TypeError, lambda m: m.Vector("abc"))
 bad("vector", "1.20", "Vector(['a'])", TypeError, lambda m: m.Vector(["a"]), "'a'")
 bad("vector", "1.20", "Vector([None])", TypeError, lambda m: m.Vector([None]), "None")
 for sign, apply in OPERATORS.items():
-    bad("vector", "1.21", f"Vector of 3 {sign} Vector of 2", ValueError,
+    bad(
+        "vector",
+        "1.21",
+        f"Vector of 3 {sign} Vector of 2",
+        ValueError,
         lambda m, f=apply: f(m.Vector([1.0, 2.0, 3.0]), m.Vector([1.0, 2.0])),
-        exactly="a Vector of 3 and one of 2 cannot be combined")
-bad("vector", "1.21", "Vector of 3 + list of 2", ValueError, lambda m: m.Vector([1.0, 2.0, 3.0]) + [1.0, 2.0],
-    exactly="a Vector of 3 and one of 2 cannot be combined")
-bad("vector", "1.21", "list of 2 - Vector of 3", ValueError, lambda m: [1.0, 2.0] - m.Vector([1.0, 2.0, 3.0]), "3", "2")
-bad("vector", "1.21", "Vector of 3 maximum list of 2", ValueError, lambda m: m.Vector([1.0, 2.0, 3.0]).maximum([1.0, 2.0]),
-    exactly="a Vector of 3 and one of 2 cannot be combined")
+        exactly="a Vector of 3 and one of 2 cannot be combined",
+    )
+bad(
+    "vector",
+    "1.21",
+    "Vector of 3 + list of 2",
+    ValueError,
+    lambda m: m.Vector([1.0, 2.0, 3.0]) + [1.0, 2.0],
+    exactly="a Vector of 3 and one of 2 cannot be combined",
+)
+bad(
+    "vector",
+    "1.21",
+    "list of 2 - Vector of 3",
+    ValueError,
+    lambda m: [1.0, 2.0] - m.Vector([1.0, 2.0, 3.0]),
+    "3",
+    "2",
+)
+bad(
+    "vector",
+    "1.21",
+    "Vector of 3 maximum list of 2",
+    ValueError,
+    lambda m: m.Vector([1.0, 2.0, 3.0]).maximum([1.0, 2.0]),
+    exactly="a Vector of 3 and one of 2 cannot be combined",
+)
 bad("vector", "1.21", "Vector + 'abc'", TypeError, lambda m: m.Vector([1.0, 2.0, 3.0]) + "abc")
 bad("vector", "1.21", "Vector * None", TypeError, lambda m: m.Vector([1.0, 2.0]) * None)
 bad("vector", "1.21", "Vector + ['a', 'b']", TypeError, lambda m: m.Vector([1.0, 2.0]) + ["a", "b"])
-bad("vector", "1.22", "Vector of 3 @ Vector of 2", ValueError, lambda m: m.Vector([1.0, 2.0, 3.0]) @ m.Vector([1.0, 2.0]), "3", "2")
-bad("vector", "1.22", "Vector of 3 dot list of 2", ValueError, lambda m: m.Vector([1.0, 2.0, 3.0]).dot([1.0, 2.0]), "3", "2")
+bad(
+    "vector",
+    "1.22",
+    "Vector of 3 @ Vector of 2",
+    ValueError,
+    lambda m: m.Vector([1.0, 2.0, 3.0]) @ m.Vector([1.0, 2.0]),
+    "3",
+    "2",
+)
+bad(
+    "vector",
+    "1.22",
+    "Vector of 3 dot list of 2",
+    ValueError,
+    lambda m: m.Vector([1.0, 2.0, 3.0]).dot([1.0, 2.0]),
+    "3",
+    "2",
+)
 for name in ("mean", "max", "min"):
-    bad("vector", "1.22", f"{name}() of nothing", ValueError, lambda m, f=name: getattr(m.Vector([]), f)(), name)
-bad("vector", "1.23", "data = list of another length", ValueError,
-    lambda m: setattr(m.Vector([1.0, 2.0, 3.0]), "data", [1.0, 2.0]))
-bad("vector", "1.23", "grad = list of another length", ValueError,
-    lambda m: setattr(m.Vector([1.0, 2.0, 3.0]), "grad", [1.0, 2.0]))
-bad("vector", "1.23", "data = ['a', 'b']", TypeError, lambda m: setattr(m.Vector([1.0, 2.0]), "data", ["a", "b"]))
+    bad(
+        "vector",
+        "1.22",
+        f"{name}() of nothing",
+        ValueError,
+        lambda m, f=name: getattr(m.Vector([]), f)(),
+        name,
+    )
+bad(
+    "vector",
+    "1.23",
+    "data = list of another length",
+    ValueError,
+    lambda m: setattr(m.Vector([1.0, 2.0, 3.0]), "data", [1.0, 2.0]),
+)
+bad(
+    "vector",
+    "1.23",
+    "grad = list of another length",
+    ValueError,
+    lambda m: setattr(m.Vector([1.0, 2.0, 3.0]), "grad", [1.0, 2.0]),
+)
+bad(
+    "vector",
+    "1.23",
+    "data = ['a', 'b']",
+    TypeError,
+    lambda m: setattr(m.Vector([1.0, 2.0]), "data", ["a", "b"]),
+)
 bad("vector", "1.23", "Vector[3]", IndexError, lambda m: m.Vector([1.0, 2.0, 3.0])[3])
-bad("vector", "1.24", "backward of another length", ValueError, lambda m: m.Vector([1.0, 2.0, 3.0]).backward([1.0, 2.0]))
-bad("vector", "1.25", "log of a Vector with -1", ValueError, lambda m: m.Vector([1.0, -1.0]).log(), "log(-1.0)", arrays=False)
-bad("vector", "1.25", "Vector / 0", ZeroDivisionError, lambda m: m.Vector([1.0, 2.0]) / 0, "1.0 / 0.0", arrays=False)
+bad(
+    "vector",
+    "1.24",
+    "backward of another length",
+    ValueError,
+    lambda m: m.Vector([1.0, 2.0, 3.0]).backward([1.0, 2.0]),
+)
+bad(
+    "vector",
+    "1.25",
+    "log of a Vector with -1",
+    ValueError,
+    lambda m: m.Vector([1.0, -1.0]).log(),
+    "log(-1.0)",
+    arrays=False,
+)
+bad(
+    "vector",
+    "1.25",
+    "Vector / 0",
+    ZeroDivisionError,
+    lambda m: m.Vector([1.0, 2.0]) / 0,
+    "1.0 / 0.0",
+    arrays=False,
+)
 
 # functional ----------------------------------------------------------------------------------
 
-bad("functional", "2.1", "dot of 3 and 2", ValueError, lambda m: m.dot([1.0, 2.0, 3.0], [1.0, 2.0]), "3", "2")
+bad(
+    "functional",
+    "2.1",
+    "dot of 3 and 2",
+    ValueError,
+    lambda m: m.dot([1.0, 2.0, 3.0], [1.0, 2.0]),
+    "3",
+    "2",
+)
 bad("functional", "2.1", "dot('ab', [1, 2])", TypeError, lambda m: m.dot("ab", [1.0, 2.0]))
-bad("functional", "2.1", "dot with a bias that is a str", TypeError, lambda m: m.dot([1.0], [1.0], "b"), "'b'")
+bad(
+    "functional",
+    "2.1",
+    "dot with a bias that is a str",
+    TypeError,
+    lambda m: m.dot([1.0], [1.0], "b"),
+    "'b'",
+)
 bad("functional", "2.1", "dot([None], [1])", TypeError, lambda m: m.dot([None], [1.0]), "None")
-bad("functional", "2.4", "linear with 3 inputs for 2", ValueError, lambda m: m.linear([1.0, 2.0, 3.0], [[1.0, 2.0]]), "3", "2")
-bad("functional", "2.4", "linear with two biases for one row", ValueError, lambda m: m.linear([1.0], [[1.0]], [1.0, 2.0]))
-bad("functional", "2.9", "concatenate of a number", TypeError, lambda m: m.concatenate([m.Vector([1.0]), 2.0]))
+bad(
+    "functional",
+    "2.4",
+    "linear with 3 inputs for 2",
+    ValueError,
+    lambda m: m.linear([1.0, 2.0, 3.0], [[1.0, 2.0]]),
+    "3",
+    "2",
+)
+bad(
+    "functional",
+    "2.4",
+    "linear with two biases for one row",
+    ValueError,
+    lambda m: m.linear([1.0], [[1.0]], [1.0, 2.0]),
+)
+bad(
+    "functional",
+    "2.9",
+    "concatenate of a number",
+    TypeError,
+    lambda m: m.concatenate([m.Vector([1.0]), 2.0]),
+)
 for name in ("softmax", "log_softmax", "logsumexp", "mean", "rms_norm"):
     bad("functional", "2", f"{name}([])", ValueError, lambda m, f=name: getattr(m, f)([]), name)
-    bad("functional", "2", f"{name}(['a'])", TypeError, lambda m, f=name: getattr(m, f)(["a"]), "'a'")
+    bad(
+        "functional",
+        "2",
+        f"{name}(['a'])",
+        TypeError,
+        lambda m, f=name: getattr(m, f)(["a"]),
+        "'a'",
+    )
 for name, call in {
-    "keys and values differ": lambda m: m.scaled_dot_product_attention([1.0], [[1.0], [2.0]], [[1.0]]),
+    "keys and values differ": lambda m: m.scaled_dot_product_attention(
+        [1.0], [[1.0], [2.0]], [[1.0]]
+    ),
     "query and key differ": lambda m: m.scaled_dot_product_attention([1.0], [[1.0, 2.0]], [[1.0]]),
-    "values differ": lambda m: m.scaled_dot_product_attention([1.0], [[1.0], [2.0]], [[1.0], [1.0, 2.0]]),
+    "values differ": lambda m: m.scaled_dot_product_attention(
+        [1.0], [[1.0], [2.0]], [[1.0], [1.0, 2.0]]
+    ),
     "no keys": lambda m: m.scaled_dot_product_attention([1.0], [], []),
     "empty query": lambda m: m.scaled_dot_product_attention([], [[]], [[1.0]]),
 }.items():
     bad("functional", "2.6", f"attention: {name}", ValueError, call)
 for name in ("mse_loss", "hinge_loss", "binary_cross_entropy_with_logits"):
-    bad("functional", "2.7", f"{name} of 2 and 1", ValueError, lambda m, f=name: getattr(m, f)([0.5, 0.5], [1.0]), "2", "1")
-    bad("functional", "2.7", f"{name} of nothing", ValueError, lambda m, f=name: getattr(m, f)([], []), name)
-    bad("functional", "2.7", f"{name} of a str", TypeError, lambda m, f=name: getattr(m, f)(["a"], [1.0]), "'a'")
-bad("functional", "2.7", "hinge_loss label 0", ValueError, lambda m: m.hinge_loss([1.0, 2.0], [1.0, 0.0]), "-1", "1", "0.0")
-bad("functional", "2.7", "hinge_loss label nan", ValueError, lambda m: m.hinge_loss([1.0], [nan]), "nan")
-bad("functional", "2.7", "binary_cross_entropy target 1.5", ValueError,
-    lambda m: m.binary_cross_entropy_with_logits([1.0], [1.5]), "1.5")
-bad("functional", "2.7", "binary_cross_entropy target nan", ValueError,
-    lambda m: m.binary_cross_entropy_with_logits([1.0], [nan]), "nan")
-bad("functional", "2.7", "cross_entropy class 1.5", TypeError, lambda m: m.cross_entropy([1.0, 2.0], 1.5), "1.5")
-bad("functional", "2.7", "cross_entropy class 1.0", TypeError, lambda m: m.cross_entropy([[1.0, 2.0]], [1.0]), "1.0")
-bad("functional", "2.7", "cross_entropy class 2 of 2", ValueError, lambda m: m.cross_entropy([1.0, 2.0], 2), "2")
-bad("functional", "2.7", "cross_entropy class -1", ValueError, lambda m: m.cross_entropy([1.0, 2.0], -1), "-1")
-bad("functional", "2.7", "cross_entropy of 1 row, 2 classes", ValueError, lambda m: m.cross_entropy([[1.0, 2.0]], [0, 1]))
+    bad(
+        "functional",
+        "2.7",
+        f"{name} of 2 and 1",
+        ValueError,
+        lambda m, f=name: getattr(m, f)([0.5, 0.5], [1.0]),
+        "2",
+        "1",
+    )
+    bad(
+        "functional",
+        "2.7",
+        f"{name} of nothing",
+        ValueError,
+        lambda m, f=name: getattr(m, f)([], []),
+        name,
+    )
+    bad(
+        "functional",
+        "2.7",
+        f"{name} of a str",
+        TypeError,
+        lambda m, f=name: getattr(m, f)(["a"], [1.0]),
+        "'a'",
+    )
+bad(
+    "functional",
+    "2.7",
+    "hinge_loss label 0",
+    ValueError,
+    lambda m: m.hinge_loss([1.0, 2.0], [1.0, 0.0]),
+    "-1",
+    "1",
+    "0.0",
+)
+bad(
+    "functional",
+    "2.7",
+    "hinge_loss label nan",
+    ValueError,
+    lambda m: m.hinge_loss([1.0], [nan]),
+    "nan",
+)
+bad(
+    "functional",
+    "2.7",
+    "binary_cross_entropy target 1.5",
+    ValueError,
+    lambda m: m.binary_cross_entropy_with_logits([1.0], [1.5]),
+    "1.5",
+)
+bad(
+    "functional",
+    "2.7",
+    "binary_cross_entropy target nan",
+    ValueError,
+    lambda m: m.binary_cross_entropy_with_logits([1.0], [nan]),
+    "nan",
+)
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy class 1.5",
+    TypeError,
+    lambda m: m.cross_entropy([1.0, 2.0], 1.5),
+    "1.5",
+)
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy class 1.0",
+    TypeError,
+    lambda m: m.cross_entropy([[1.0, 2.0]], [1.0]),
+    "1.0",
+)
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy class 2 of 2",
+    ValueError,
+    lambda m: m.cross_entropy([1.0, 2.0], 2),
+    "2",
+)
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy class -1",
+    ValueError,
+    lambda m: m.cross_entropy([1.0, 2.0], -1),
+    "-1",
+)
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy of 1 row, 2 classes",
+    ValueError,
+    lambda m: m.cross_entropy([[1.0, 2.0]], [0, 1]),
+)
 bad("functional", "2.7", "cross_entropy of nothing", ValueError, lambda m: m.cross_entropy([], []))
-bad("functional", "2.7", "cross_entropy of ragged rows", ValueError, lambda m: m.cross_entropy([[1.0, 2.0], [1.0]], [0, 0]))
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy of ragged rows",
+    ValueError,
+    lambda m: m.cross_entropy([[1.0, 2.0], [1.0]], [0, 0]),
+)
 
 # nn ------------------------------------------------------------------------------------------
 
@@ -212,9 +556,33 @@ for name, make in {
     "Layer": lambda m, **k: m.Layer(2, 3, **k),
     "MLP": lambda m, **k: m.MLP(2, [3, 1], **k),
 }.items():
-    bad("nn", "3.2", f"{name} activation swish", ValueError, lambda m, f=make: f(m, activation="swish"), "swish", *ACTIVATIONS)
-    bad("nn", "3.2", f"{name} init normal", ValueError, lambda m, f=make: f(m, init="normal"), "normal", *INITS)
-bad("nn", "3.2", "MLP output_activation swish", ValueError, lambda m: m.MLP(2, [1], output_activation="swish"), "swish", *ACTIVATIONS)
+    bad(
+        "nn",
+        "3.2",
+        f"{name} activation swish",
+        ValueError,
+        lambda m, f=make: f(m, activation="swish"),
+        "swish",
+        *ACTIVATIONS,
+    )
+    bad(
+        "nn",
+        "3.2",
+        f"{name} init normal",
+        ValueError,
+        lambda m, f=make: f(m, init="normal"),
+        "normal",
+        *INITS,
+    )
+bad(
+    "nn",
+    "3.2",
+    "MLP output_activation swish",
+    ValueError,
+    lambda m: m.MLP(2, [1], output_activation="swish"),
+    "swish",
+    *ACTIVATIONS,
+)
 for name, error, call in (
     ("Neuron(0)", ValueError, lambda m: m.Neuron(0)),
     ("Neuron(-1)", ValueError, lambda m: m.Neuron(-1)),
@@ -229,16 +597,55 @@ for name, error, call in (
     ("MLP(2, ['4'])", TypeError, lambda m: m.MLP(2, ["4"])),
 ):
     bad("nn", "3.1", name, error, call)
-bad("nn", "3.6", "Neuron(2) of 3", ValueError, lambda m: m.Neuron(2)([1.0, 2.0, 3.0]), exactly="Neuron(2) expects 2 inputs, got 3")
-bad("nn", "3.6", "Layer(2, 4) of 3", ValueError, lambda m: m.Layer(2, 4)([1.0, 2.0, 3.0]),
-    exactly="Layer(2, 4) expects 2 inputs, got 3")
-bad("nn", "3.6", "Layer(2, 4) of 1", ValueError, lambda m: m.Layer(2, 4)([1.0]), exactly="Layer(2, 4) expects 2 inputs, got 1")
+bad(
+    "nn",
+    "3.6",
+    "Neuron(2) of 3",
+    ValueError,
+    lambda m: m.Neuron(2)([1.0, 2.0, 3.0]),
+    exactly="Neuron(2) expects 2 inputs, got 3",
+)
+bad(
+    "nn",
+    "3.6",
+    "Layer(2, 4) of 3",
+    ValueError,
+    lambda m: m.Layer(2, 4)([1.0, 2.0, 3.0]),
+    exactly="Layer(2, 4) expects 2 inputs, got 3",
+)
+bad(
+    "nn",
+    "3.6",
+    "Layer(2, 4) of 1",
+    ValueError,
+    lambda m: m.Layer(2, 4)([1.0]),
+    exactly="Layer(2, 4) expects 2 inputs, got 1",
+)
 bad("nn", "3.6", "Layer(2, 4) of 0", ValueError, lambda m: m.Layer(2, 4)([]))
-bad("nn", "3.6", "MLP(2, [4, 1]) of 3", ValueError, lambda m: m.MLP(2, [4, 1])([1.0, 2.0, 3.0]), "expects 2 inputs, got 3")
-bad("nn", "3.6", "one short row of a batch", ValueError, lambda m: m.Layer(2, 4)([[1.0, 2.0]] * 5 + [[1.0]]),
-    "Layer(2, 4) expects 2 inputs, got 1 in row 5")
-bad("nn", "3.6", "a batch of long rows", ValueError, lambda m: m.Layer(2, 4)([[1.0, 2.0, 3.0]] * 4),
-    "Layer(2, 4) expects 2 inputs, got 3")
+bad(
+    "nn",
+    "3.6",
+    "MLP(2, [4, 1]) of 3",
+    ValueError,
+    lambda m: m.MLP(2, [4, 1])([1.0, 2.0, 3.0]),
+    "expects 2 inputs, got 3",
+)
+bad(
+    "nn",
+    "3.6",
+    "one short row of a batch",
+    ValueError,
+    lambda m: m.Layer(2, 4)([[1.0, 2.0]] * 5 + [[1.0]]),
+    "Layer(2, 4) expects 2 inputs, got 1 in row 5",
+)
+bad(
+    "nn",
+    "3.6",
+    "a batch of long rows",
+    ValueError,
+    lambda m: m.Layer(2, 4)([[1.0, 2.0, 3.0]] * 4),
+    "Layer(2, 4) expects 2 inputs, got 3",
+)
 bad("nn", "3.4", "a str as input", TypeError, lambda m: m.Layer(2, 4)(["a", "b"]))
 
 
@@ -260,7 +667,9 @@ def load_unchanged(owner, state):
     try:
         owner.load_state_dict(state)
     except Exception:
-        assert repr(owner.state_dict()) == before, "load_state_dict refused the state after changing something"
+        assert repr(owner.state_dict()) == before, (
+            "load_state_dict refused the state after changing something"
+        )
         raise
 
 
@@ -271,11 +680,26 @@ def plain(x):
 for name, says, change in (
     ("missing", ("layers.1.bias",), lambda s: s.pop("layers.1.bias")),
     ("extra", ("layers.2.weight",), lambda s: s.update({"layers.2.weight": [[1.0]]})),
-    ("missing, extra and misshapen", ("layers.0.bias", "more", "layers.1.weight"),
-     lambda s: (s.pop("layers.0.bias"), s.update({"more": [1.0], "layers.1.weight": [[1.0]]}))),
-    ("misshapen weight", ("layers.0.weight",), lambda s: s.update({"layers.0.weight": [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]})),
-    ("ragged weight", ("layers.0.weight",), lambda s: s.update({"layers.0.weight": [[1.0, 2.0], [1.0], [1.0, 2.0]]})),
-    ("bias of another length", ("layers.0.bias",), lambda s: s.update({"layers.0.bias": [0.0, 0.0]})),
+    (
+        "missing, extra and misshapen",
+        ("layers.0.bias", "more", "layers.1.weight"),
+        lambda s: (s.pop("layers.0.bias"), s.update({"more": [1.0], "layers.1.weight": [[1.0]]})),
+    ),
+    (
+        "misshapen weight",
+        ("layers.0.weight",),
+        lambda s: s.update({"layers.0.weight": [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]}),
+    ),
+    (
+        "ragged weight",
+        ("layers.0.weight",),
+        lambda s: s.update({"layers.0.weight": [[1.0, 2.0], [1.0], [1.0, 2.0]]}),
+    ),
+    (
+        "bias of another length",
+        ("layers.0.bias",),
+        lambda s: s.update({"layers.0.bias": [0.0, 0.0]}),
+    ),
     ("a str", ("layers.0.bias",), lambda s: s.update({"layers.0.bias": [0.0, 0.0, "x"]})),
 ):
     bad("nn", "3.8", f"load_state_dict: {name}", ValueError, misfit(change), *says)
@@ -298,21 +722,73 @@ for name, make in {
     "AdamW": lambda m, params, **k: m.AdamW(params, **k),
 }.items():
     bad("optim", "4.2", f"{name} without parameters", ValueError, lambda m, f=make: f(m, []))
-    bad("optim", "4.2", f"{name} with one parameter twice", ValueError, lambda m, f=make: f(m, twice(m)))
-    bad("optim", "4.3", f"{name} with a parameter that is no leaf", ValueError, lambda m, f=make: f(m, [m.Value(1.0) * 2.0]))
-    bad("optim", "4.2", f"{name} with a float as parameter", TypeError, lambda m, f=make: f(m, [1.0]), "1.0")
+    bad(
+        "optim",
+        "4.2",
+        f"{name} with one parameter twice",
+        ValueError,
+        lambda m, f=make: f(m, twice(m)),
+    )
+    bad(
+        "optim",
+        "4.3",
+        f"{name} with a parameter that is no leaf",
+        ValueError,
+        lambda m, f=make: f(m, [m.Value(1.0) * 2.0]),
+    )
+    bad(
+        "optim",
+        "4.2",
+        f"{name} with a float as parameter",
+        TypeError,
+        lambda m, f=make: f(m, [1.0]),
+        "1.0",
+    )
     for option in ("lr", "weight_decay"):
         for value in (-0.1, nan, inf):
-            bad("optim", "4.2", f"{name} {option}={value}", ValueError,
-                lambda m, f=make, o=option, v=value: f(m, weights(m), **{o: v}), option, repr(value))
+            bad(
+                "optim",
+                "4.2",
+                f"{name} {option}={value}",
+                ValueError,
+                lambda m, f=make, o=option, v=value: f(m, weights(m), **{o: v}),
+                option,
+                repr(value),
+            )
 for option, value in (("momentum", -0.1), ("momentum", nan), ("dampening", inf)):
-    bad("optim", "4.2", f"SGD {option}={value}", ValueError,
-        lambda m, o=option, v=value: m.SGD(weights(m), lr=0.1, **{o: v}), option)
-bad("optim", "4.2", "nesterov without momentum", ValueError, lambda m: m.SGD(weights(m), lr=0.1, nesterov=True), "nesterov")
-bad("optim", "4.2", "nesterov with dampening", ValueError,
-    lambda m: m.SGD(weights(m), lr=0.1, momentum=0.9, dampening=0.1, nesterov=True), "nesterov")
+    bad(
+        "optim",
+        "4.2",
+        f"SGD {option}={value}",
+        ValueError,
+        lambda m, o=option, v=value: m.SGD(weights(m), lr=0.1, **{o: v}),
+        option,
+    )
+bad(
+    "optim",
+    "4.2",
+    "nesterov without momentum",
+    ValueError,
+    lambda m: m.SGD(weights(m), lr=0.1, nesterov=True),
+    "nesterov",
+)
+bad(
+    "optim",
+    "4.2",
+    "nesterov with dampening",
+    ValueError,
+    lambda m: m.SGD(weights(m), lr=0.1, momentum=0.9, dampening=0.1, nesterov=True),
+    "nesterov",
+)
 for value in ((-0.1, 0.9), (0.9, 1.0), (0.9, nan)):
-    bad("optim", "4.2", f"Adam betas={value}", ValueError, lambda m, v=value: m.Adam(weights(m), betas=v), "beta")
+    bad(
+        "optim",
+        "4.2",
+        f"Adam betas={value}",
+        ValueError,
+        lambda m, v=value: m.Adam(weights(m), betas=v),
+        "beta",
+    )
 bad("optim", "4.2", "Adam eps=-1", ValueError, lambda m: m.Adam(weights(m), eps=-1.0), "eps")
 
 
@@ -347,13 +823,48 @@ def chain(m, n=20):
 
 
 bad("graph", "5.1", "trace(3.0)", TypeError, lambda m: m.trace(3.0), "3.0")
-bad("graph", "5.1", "trace with max_nodes", ValueError, lambda m: m.trace(chain(m), max_nodes=10), "10")
+bad(
+    "graph",
+    "5.1",
+    "trace with max_nodes",
+    ValueError,
+    lambda m: m.trace(chain(m), max_nodes=10),
+    "10",
+)
 bad("graph", "5.2", "draw_dot('abc')", TypeError, lambda m: m.draw_dot("abc"), "'abc'")
-bad("graph", "5.2", "draw_dot with max_nodes", ValueError, lambda m: m.draw_dot(chain(m), max_nodes=10), "10", "max_nodes")
-bad("graph", "5.2", "draw_dot rankdir", ValueError, lambda m: m.draw_dot(chain(m), rankdir="XX"), "XX")
-bad("graph", "5.3", "Tape of a custom operation", ValueError,
-    lambda m: m.Tape(m.Value(1.0, (m.Value(2.0),), "f", local_grads=(1.0,)) + 1.0), "'f'")
-bad("graph", "5.4", "gradcheck of a float", TypeError, lambda m: m.gradcheck(lambda x: x * x, [2.0]), "2.0")
+bad(
+    "graph",
+    "5.2",
+    "draw_dot with max_nodes",
+    ValueError,
+    lambda m: m.draw_dot(chain(m), max_nodes=10),
+    "10",
+    "max_nodes",
+)
+bad(
+    "graph",
+    "5.2",
+    "draw_dot rankdir",
+    ValueError,
+    lambda m: m.draw_dot(chain(m), rankdir="XX"),
+    "XX",
+)
+bad(
+    "graph",
+    "5.3",
+    "Tape of a custom operation",
+    ValueError,
+    lambda m: m.Tape(m.Value(1.0, (m.Value(2.0),), "f", local_grads=(1.0,)) + 1.0),
+    "'f'",
+)
+bad(
+    "graph",
+    "5.4",
+    "gradcheck of a float",
+    TypeError,
+    lambda m: m.gradcheck(lambda x: x * x, [2.0]),
+    "2.0",
+)
 
 # What is unusual, and good -------------------------------------------------------------------
 

@@ -39,7 +39,23 @@ class Program:
 tame = st.floats(-3.0, 3.0)
 wild = st.one_of(
     tame,
-    st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, 2.0, math.inf, -math.inf, math.nan, 1e300, -1e-300, 5e-324, 800.0]),
+    st.sampled_from(
+        [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            2.0,
+            math.inf,
+            -math.inf,
+            math.nan,
+            1e300,
+            -1e-300,
+            5e-324,
+            800.0,
+        ]
+    ),
     st.floats(),
 )
 
@@ -56,7 +72,9 @@ def programs(draw, numbers=wild, max_steps=12):
         elif not OPERATIONS[name].operator:
             steps.append(Step(name, draw(node), draw(st.one_of(node, numbers))))
         else:
-            left, right = draw(st.one_of(st.tuples(node, node), st.tuples(node, numbers), st.tuples(numbers, node)))
+            left, right = draw(
+                st.one_of(st.tuples(node, node), st.tuples(node, numbers), st.tuples(numbers, node))
+            )
             steps.append(Step(name, left, right))
     return Program(leaves, tuple(steps))
 
@@ -113,7 +131,9 @@ def evaluate(program: Program, noise: random.Random | None = None):
                 y = OPERATIONS[step.name].value(a, b)
                 both = OPERATIONS[step.name].slopes(a, b, y)
                 pairs = zip((step.left, step.right), both, strict=True)
-                local = [(operand, moved(slope)) for operand, slope in pairs if isinstance(operand, int)]
+                local = [
+                    (operand, moved(slope)) for operand, slope in pairs if isinstance(operand, int)
+                ]
         except (ArithmeticError, ValueError):
             return None
         data.append(moved(y))
@@ -129,7 +149,8 @@ def derivative(slopes, node: int, leaf: int) -> float:
 
 
 def reference(program: Program, noise: random.Random | None = None):
-    """Data of all nodes, and the leaves' gradients after the two backward calls of `run`; or None."""
+    """Data of all nodes, and the leaves' gradients after the two backward calls of `run`; or None.
+    """
     evaluated = evaluate(program, noise)
     if evaluated is None:
         return None

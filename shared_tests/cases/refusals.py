@@ -16,7 +16,8 @@ def refusal(backend, case: BadInput) -> Exception:
     except Exception as error:
         return error
     pytest.fail(
-        f"{case.name} (rule {case.rule}) gave {got!r}, expected {case.error.__name__}", pytrace=False
+        f"{case.name} (rule {case.rule}) gave {got!r}, expected {case.error.__name__}",
+        pytrace=False,
     )
 
 
@@ -31,4 +32,6 @@ def check_refusal(backend, case: BadInput) -> None:
             f"{case.name} (rule {case.rule}) says {str(error)!r}, expected {case.exactly!r}"
         )
     for part in case.says:
-        assert part in str(error), f"{case.name} (rule {case.rule}) says {str(error)!r}: it should name {part!r}"
+        assert part in str(error), (
+            f"{case.name} (rule {case.rule}) says {str(error)!r}: it should name {part!r}"
+        )

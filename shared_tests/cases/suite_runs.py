@@ -34,7 +34,15 @@ def run_pytest(folder: Path, *arguments: str) -> Run:
     """Run pytest in a folder, whose modules it can import."""
     report = folder / "report.xml"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}", "-p", "no:cacheprovider"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *arguments,
+            f"--junitxml={report}",
+            "-p",
+            "no:cacheprovider",
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,

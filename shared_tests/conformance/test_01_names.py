@@ -2,8 +2,9 @@
 
 import inspect
 
-import interface_stub as stub
 import pytest
+
+import interface_stub as stub
 
 CLASSES = [name for name, thing in vars(stub).items() if inspect.isclass(thing)]
 FUNCTIONS = [name for name, thing in vars(stub).items() if inspect.isfunction(thing)]
@@ -48,6 +49,7 @@ def compare_signatures(what, theirs, ours, check_defaults=True):
         if got.name != expected.name and got.kind is not inspect.Parameter.POSITIONAL_ONLY:
             return f"{what}: parameter {place + 1} is called `{got.name}`, the interface calls it `{expected.name}`"
         if check_defaults and got.default != expected.default:
+
             def written(d):
                 return "none" if d is inspect.Parameter.empty else repr(d)
 
@@ -71,7 +73,9 @@ def is_dunder(name: str) -> bool:
     ids=lambda part: part or "function",
 )
 def test_signature(backend, owner, name):
-    """Parameters have the interface's names, order and defaults, so a call means the same everywhere."""
+    """Parameters have the interface's names, order and defaults, so a call means the same
+    everywhere.
+    """
     if owner:
         cls = getattr(backend, owner)
         thing = cls if name == "__init__" else getattr(cls, name)
@@ -92,7 +96,9 @@ def test_signature(backend, owner, name):
 
 
 KEYWORD_CALLS = {
-    "Value": lambda m: m.Value(data=1.0, operands=(m.Value(2.0),), op="f", label="y", local_grads=(1.0,)),
+    "Value": lambda m: m.Value(
+        data=1.0, operands=(m.Value(2.0),), op="f", label="y", local_grads=(1.0,)
+    ),
     "Value.leaky_relu": lambda m: m.Value(1.0).leaky_relu(negative_slope=0.1),
     "Value.maximum": lambda m: m.Value(1.0).maximum(other=2.0),
     "Value.minimum": lambda m: m.Value(1.0).minimum(other=2.0),
@@ -111,10 +117,14 @@ KEYWORD_CALLS = {
     "logsumexp": lambda m: m.logsumexp(values=[1.0]),
     "mean": lambda m: m.mean(values=[1.0]),
     "rms_norm": lambda m: m.rms_norm(values=[1.0], eps=1e-5),
-    "attention": lambda m: m.scaled_dot_product_attention(query=[1.0], keys=[[1.0]], values=[[1.0]]),
+    "attention": lambda m: m.scaled_dot_product_attention(
+        query=[1.0], keys=[[1.0]], values=[[1.0]]
+    ),
     "mse_loss": lambda m: m.mse_loss(predictions=[1.0], targets=[1.0]),
     "hinge_loss": lambda m: m.hinge_loss(scores=[1.0], labels=[1.0]),
-    "binary_cross_entropy_with_logits": lambda m: m.binary_cross_entropy_with_logits(logits=[1.0], targets=[1.0]),
+    "binary_cross_entropy_with_logits": lambda m: m.binary_cross_entropy_with_logits(
+        logits=[1.0], targets=[1.0]
+    ),
     "cross_entropy": lambda m: m.cross_entropy(logits=[1.0, 2.0], classes=0),
     "concatenate": lambda m: m.concatenate(vectors=[m.Vector([1.0]), m.Vector([2.0])]),
     "Neuron": lambda m: m.Neuron(n_in=2, activation="tanh", init="he", seed=1),
@@ -125,15 +135,25 @@ KEYWORD_CALLS = {
     "SGD": lambda m: m.SGD(
         params=[m.Value(1.0)], lr=0.1, momentum=0.9, dampening=0.0, weight_decay=0.1, nesterov=True
     ),
-    "Adam": lambda m: m.Adam(params=[m.Value(1.0)], lr=0.1, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1),
-    "AdamW": lambda m: m.AdamW(params=[m.Value(1.0)], lr=0.1, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1),
+    "Adam": lambda m: m.Adam(
+        params=[m.Value(1.0)], lr=0.1, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1
+    ),
+    "AdamW": lambda m: m.AdamW(
+        params=[m.Value(1.0)], lr=0.1, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1
+    ),
     "trace": lambda m: m.trace(root=m.Value(1.0), fused=True, max_nodes=10),
-    "draw_dot": lambda m: m.draw_dot(root=m.Value(1.0), format="png", rankdir="TB", fused=True, max_nodes=10),
-    "draw": lambda m: m.draw(root=m.Value(1.0), format="png", rankdir="TB", fused=True, max_nodes=10),
+    "draw_dot": lambda m: m.draw_dot(
+        root=m.Value(1.0), format="png", rankdir="TB", fused=True, max_nodes=10
+    ),
+    "draw": lambda m: m.draw(
+        root=m.Value(1.0), format="png", rankdir="TB", fused=True, max_nodes=10
+    ),
     "Tape": lambda m: m.Tape(root=m.Value(1.0) + 1.0),
     "Tape.set": lambda m: m.Tape(m.Value(1.0) + 1.0).set(leaves=[], values=[]),
     "Tape.backward": lambda m: m.Tape(m.Value(1.0) + 1.0).backward(grad=2.0),
-    "gradcheck": lambda m: m.gradcheck(f=lambda x: x * x, inputs=[m.Value(2.0)], eps=1e-6, rtol=1e-5, atol=1e-8),
+    "gradcheck": lambda m: m.gradcheck(
+        f=lambda x: x * x, inputs=[m.Value(2.0)], eps=1e-6, rtol=1e-5, atol=1e-8
+    ),
 }
 
 
@@ -150,11 +170,18 @@ def test_keywords(backend, name):
 
 def test_no_keyword_call_is_forgotten():
     """A name that the interface gains has to be called above."""
-    called = {name.partition(".")[0] for name in KEYWORD_CALLS} | {"scaled_dot_product_attention", "Net"}
+    called = {name.partition(".")[0] for name in KEYWORD_CALLS} | {
+        "scaled_dot_product_attention",
+        "Net",
+    }
     assert set(CLASSES) | set(FUNCTIONS) <= called
 
 
 def test_versions(backend):
-    """`__version__` is the distribution's, `__interface_version__` that of the interface it implements."""
+    """`__version__` is the distribution's, `__interface_version__` that of the interface it
+    implements.
+    """
     for name in ("__version__", "__interface_version__"):
-        assert isinstance(getattr(backend.module, name, None), str), f"{backend.name}.{name} should be a str"
+        assert isinstance(getattr(backend.module, name, None), str), (
+            f"{backend.name}.{name} should be a str"
+        )

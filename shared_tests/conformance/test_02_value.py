@@ -3,12 +3,15 @@
 import math
 
 import pytest
+
 from cases.bad_inputs import NUMBERS, of_chapter
 from cases.numbers import same
 from cases.refusals import check_refusal
 
 
-@pytest.mark.parametrize("number", [2.0, -0.5, 0.0, -0.0, 1e300, 5e-324, math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize(
+    "number", [2.0, -0.5, 0.0, -0.0, 1e300, 5e-324, math.inf, -math.inf, math.nan]
+)
 def test_holds_a_float(backend, number):
     """Rule 1.1: the first step. `Value(2.0).data` is 2.0, nan and inf are allowed."""
     v = backend.Value(number)
@@ -18,9 +21,13 @@ def test_holds_a_float(backend, number):
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda n: f"{type(n).__name__} {n}")
 def test_takes_any_real_number(backend, number):
-    """Rule 1.1: int, bool and whatever has __float__ become floats, else ints leak into the gradients."""
+    """Rule 1.1: int, bool and whatever has __float__ become floats, else ints leak into the
+    gradients.
+    """
     v = backend.Value(number)
-    assert type(v.data) is float, f"data is a {type(v.data).__name__}: call float() on what is given"
+    assert type(v.data) is float, (
+        f"data is a {type(v.data).__name__}: call float() on what is given"
+    )
     assert v.data == float(number)
 
 
@@ -56,7 +63,9 @@ def test_data_and_grad_can_be_set(backend):
     v = backend.Value(2.0)
     v.data, v.grad = 3, True
     assert (v.data, v.grad) == (3.0, 1.0)
-    assert type(v.data) is float and type(v.grad) is float, "set from an int, data and grad stay floats"
+    assert type(v.data) is float and type(v.grad) is float, (
+        "set from an int, data and grad stay floats"
+    )
     v.data -= 0.5
     v.grad += 1.5
     assert (v.data, v.grad) == (2.5, 2.5)
@@ -67,19 +76,27 @@ def test_operands_and_op(backend):
     a, b = backend.Value(2.0), backend.Value(3.0)
     c = a - b
     assert c.op == "-", f"op of a - b is {c.op!r}, expected '-'"
-    assert isinstance(c.operands, tuple), f"operands are a {type(c.operands).__name__}: a tuple keeps their order"
-    assert len(c.operands) == 2 and c.operands[0] is a and c.operands[1] is b, "operands of a - b are (a, b)"
+    assert isinstance(c.operands, tuple), (
+        f"operands are a {type(c.operands).__name__}: a tuple keeps their order"
+    )
+    assert len(c.operands) == 2 and c.operands[0] is a and c.operands[1] is b, (
+        "operands of a - b are (a, b)"
+    )
 
 
 def test_an_operand_used_twice_counts_twice(backend):
     """Rule 1.3: `a + a` has two operands. A set would lose one, and the order of the sums with it."""
     a = backend.Value(2.0)
     c = a + a
-    assert len(c.operands) == 2, f"operands of a + a are {c.operands!r}, expected (a, a): keep them in a tuple"
+    assert len(c.operands) == 2, (
+        f"operands of a + a are {c.operands!r}, expected (a, a): keep them in a tuple"
+    )
     many = [backend.Value(float(i)) for i in range(20)]
     for x, y in zip(many, reversed(many), strict=True):
         first, second = (x * y).operands
-        assert first is x and second is y, "operands of x * y are (x, y), in this order: keep them in a tuple"
+        assert first is x and second is y, (
+            "operands of x * y are (x, y), in this order: keep them in a tuple"
+        )
 
 
 def test_micrograd_names(backend):
@@ -131,11 +148,15 @@ ON_EITHER_SIDE = {
 
 @pytest.mark.parametrize("name", ON_EITHER_SIDE)
 def test_numbers_on_either_side(backend, name):
-    """Rule 1.5: Python calls the reflected method (`__rsub__`, `__rtruediv__`…) for a number on the left."""
+    """Rule 1.5: Python calls the reflected method (`__rsub__`, `__rtruediv__`…) for a number on the
+    left.
+    """
     apply, expected = ON_EITHER_SIDE[name]
     got = apply(backend.Value(3.0))
     assert isinstance(got, backend.Value), f"{name} is a {type(got).__name__}, expected a Value"
-    assert got.data == expected, f"{name} with v = 3 is {got.data!r}, expected {expected!r}: mind which side is which"
+    assert got.data == expected, (
+        f"{name} with v = 3 is {got.data!r}, expected {expected!r}: mind which side is which"
+    )
     assert type(got.data) is float
 
 
@@ -178,7 +199,9 @@ def test_a_number_is_part_of_the_operation(backend, apply, op):
     v = backend.Value(3.0)
     got = apply(v)
     assert got.op == op, f"op is {got.op!r}, expected {op!r}"
-    assert got.operands == (v,), f"operands are {got.operands!r}, expected the one Value: the number is no node"
+    assert got.operands == (v,), (
+        f"operands are {got.operands!r}, expected the one Value: the number is no node"
+    )
 
 
 def test_names_of_operations(backend):
@@ -220,7 +243,12 @@ def test_equality_is_identity(backend):
 def test_float_and_bool(backend):
     """Rule 1.8: both read data."""
     v = backend.Value(2.5)
-    assert float(v) == 2.5 and bool(v) and not bool(backend.Value(0.0)) and not bool(backend.Value(-0.0))
+    assert (
+        float(v) == 2.5
+        and bool(v)
+        and not bool(backend.Value(0.0))
+        and not bool(backend.Value(-0.0))
+    )
     assert bool(backend.Value(math.nan)), "bool(nan) is True in Python"
     assert math.sqrt(backend.Value(9.0)) == 3.0
 

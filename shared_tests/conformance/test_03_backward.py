@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+
 from cases.bad_inputs import of_chapter
 from cases.numbers import close
 from cases.refusals import check_refusal
@@ -20,7 +21,9 @@ def gradients(root, *leaves):
 
 
 def expect(name, got, expected, why=""):
-    assert close(got, expected), f"{name} is {got!r}, expected {expected!r}" + (f": {why}" if why else "")
+    assert close(got, expected), f"{name} is {got!r}, expected {expected!r}" + (
+        f": {why}" if why else ""
+    )
 
 
 def test_a_leaf(backend):
@@ -57,7 +60,14 @@ def test_the_chain_rule(backend):
     root = d * f
     root.backward()
     expect("L", root.data, -8.0)
-    for name, value, grad in (("f", f, 4.0), ("d", d, -2.0), ("c", c, -2.0), ("e", e, -2.0), ("b", b, -4.0), ("a", a, 6.0)):
+    for name, value, grad in (
+        ("f", f, 4.0),
+        ("d", d, -2.0),
+        ("c", c, -2.0),
+        ("e", e, -2.0),
+        ("b", b, -4.0),
+        ("a", a, 6.0),
+    ):
         expect(f"{name}.grad", value.grad, grad)
 
 
@@ -90,7 +100,9 @@ def test_a_node_waits_for_all_that_use_it(backend):
     c = b + 1.0
     d = b * c  # b is used here and, earlier, by c
     d.backward()
-    expect("a.grad", a.grad, 39.0, "visit nodes in the reverse of the order in which they were made")
+    expect(
+        "a.grad", a.grad, 39.0, "visit nodes in the reverse of the order in which they were made"
+    )
     a = backend.Value(1.0)
     v = a
     for _ in range(40):
@@ -146,7 +158,12 @@ def test_leaves_accumulate_over_calls(backend):
     x = backend.Value(3.0)
     (x * 2.0).backward()
     (x * 5.0).backward()
-    expect("x.grad after two graphs", x.grad, 7.0, "backward must not set leaves to zero; zero_grad does")
+    expect(
+        "x.grad after two graphs",
+        x.grad,
+        7.0,
+        "backward must not set leaves to zero; zero_grad does",
+    )
 
 
 def test_a_second_backward_on_the_same_graph(backend):
@@ -201,8 +218,11 @@ def test_order_of_contributions(backend):
     large = a * 1e16
     back = a * -1e16
     (back + small + large).backward()
-    # back gives -1e16, then large 1e16, then small 1.0; in another order the 1.0 would be rounded away.
-    expect("a.grad", a.grad, 1.0, "nodes give their gradients in the reverse order of their creation")
+    # back gives -1e16, then large 1e16, then small 1.0; in another order the 1.0 would be rounded
+    # away.
+    expect(
+        "a.grad", a.grad, 1.0, "nodes give their gradients in the reverse order of their creation"
+    )
     a = backend.Value(1.0)
     large = a * 1e16
     small = a * 1.0
@@ -250,7 +270,9 @@ def test_a_neuron_by_hand(backend):
     o.backward()
     expect("o", o.data, 0.7071067811865476)
     for name, value, grad in (("x1", x1, -1.5), ("w1", w1, 1.0), ("x2", x2, 0.5), ("w2", w2, 0.0)):
-        assert close(value.grad, grad, 1e-12, 1e-15), f"{name}.grad is {value.grad!r}, expected {grad}"
+        assert close(value.grad, grad, 1e-12, 1e-15), (
+            f"{name}.grad is {value.grad!r}, expected {grad}"
+        )
 
 
 def test_a_custom_operation(backend):
@@ -276,7 +298,9 @@ def test_no_grad(backend):
             pass
         still = a * a
         custom = backend.Value(1.0, (a,), "f", local_grads=(1.0,))
-    assert inside.operands == () and inside.op == "" and inside.data == math.exp(6.0), "no_grad records nothing"
+    assert inside.operands == () and inside.op == "" and inside.data == math.exp(6.0), (
+        "no_grad records nothing"
+    )
     assert still.operands == (), "the end of an inner no_grad does not end the outer one"
     assert custom.operands == (), "a custom operation inside no_grad is a leaf too"
     assert (a * 3.0).operands == (a,), "after the block, operations are recorded again"
@@ -295,7 +319,9 @@ def test_no_grad_as_a_decorator(backend):
     a = backend.Value(2.0)
     for _ in range(2):
         assert predict(a).operands == ()
-        assert (a * 3.0).operands == (a,), "after a decorated function, operations are recorded again"
+        assert (a * 3.0).operands == (a,), (
+            "after a decorated function, operations are recorded again"
+        )
 
 
 def test_no_grad_holds_for_its_thread(backend):
@@ -305,7 +331,9 @@ def test_no_grad_holds_for_its_thread(backend):
         thread = threading.Thread(target=lambda: seen.append(a * 3.0))
         thread.start()
         thread.join()
-    assert seen[0].operands == (a,), "no_grad is the thread's that entered it: keep its state in a ContextVar"
+    assert seen[0].operands == (a,), (
+        "no_grad is the thread's that entered it: keep its state in a ContextVar"
+    )
 
 
 def test_no_grad_holds_for_its_task(backend):
@@ -330,17 +358,25 @@ def test_no_grad_holds_for_its_task(backend):
 
     without_graph, with_graph = asyncio.run(both())
     assert without_graph.operands == ()
-    assert with_graph.operands == (a,), "no_grad is the task's that entered it: keep its state in a ContextVar"
+    assert with_graph.operands == (a,), (
+        "no_grad is the task's that entered it: keep its state in a ContextVar"
+    )
 
 
-@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "how",
+    [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))],
+    ids=["copy", "deepcopy", "pickle"],
+)
 def test_copies_drop_the_history(backend, how):
     """Rule 1.14: data, grad and label are kept."""
     v = backend.Value(2.0) * 3.0
     v.label, v.grad = "v", 0.5
     c = how(v)
     assert type(c) is type(v) and c is not v
-    assert (c.data, c.grad, c.label) == (6.0, 0.5, "v"), f"the copy has data {c.data}, grad {c.grad}, label {c.label!r}"
+    assert (c.data, c.grad, c.label) == (6.0, 0.5, "v"), (
+        f"the copy has data {c.data}, grad {c.grad}, label {c.label!r}"
+    )
     assert c.operands == () and c.op == "", "a copy is a leaf"
     c.data = 1.0
     assert v.data == 6.0, "the copy is a node of its own"

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+
 from cases.bad_inputs import of_chapter
 from cases.numbers import close, same
 from cases.operations import BINARY, EDGE_PAIRS, ORDINARY, UNARY, expected_binary
@@ -44,7 +45,9 @@ def test_known_values(backend, name, x, value, slope):
     # The last digit of a library's function may be off; 4e-16 is less than two units of it.
     y, dy = slope_at(backend, lambda v: getattr(v, name)(), x)
     assert close(y, value, 4e-16), f"{name}({x}) is {y!r}, expected {value!r}"
-    assert slope is None or close(dy, slope, 1e-13), f"the slope of {name} at {x} is {dy!r}, expected {slope!r}"
+    assert slope is None or close(dy, slope, 1e-13), (
+        f"the slope of {name} at {x} is {dy!r}, expected {slope!r}"
+    )
 
 
 @each_function
@@ -53,10 +56,14 @@ def test_values(backend, function):
     for x in function.points:
         v = backend.Value(x)
         y = function.apply(v)
-        assert close(y.data, function.value(x)), f"{function}({x}) is {y.data!r}, expected {function.value(x)!r}"
+        assert close(y.data, function.value(x)), (
+            f"{function}({x}) is {y.data!r}, expected {function.value(x)!r}"
+        )
         assert type(y.data) is float
         assert y.op == function.op, f"op is {y.op!r}, expected {function.op!r}"
-        assert y.operands == (v,), f"operands of {function} are {y.operands!r}, expected the one Value: one node a function"
+        assert y.operands == (v,), (
+            f"operands of {function} are {y.operands!r}, expected the one Value: one node a function"
+        )
 
 
 @each_function
@@ -84,7 +91,9 @@ def test_agrees_with_pytorch(backend, function):
         y, dy = slope_at(backend, function.apply, x)
         assert close(y, u.item()), f"{function}({x}) is {y!r}, PyTorch says {u.item()!r}"
         # 1 - y·y and its kin lose digits where y is close to 1; so do PyTorch's, but others.
-        assert close(dy, t.grad.item(), 1e-12, 1e-16), f"the slope of {function} at {x} is {dy!r}, PyTorch says {t.grad.item()!r}"
+        assert close(dy, t.grad.item(), 1e-12, 1e-16), (
+            f"the slope of {function} at {x} is {dy!r}, PyTorch says {t.grad.item()!r}"
+        )
 
 
 def special(kind):
@@ -98,14 +107,18 @@ def special(kind):
 
 @pytest.mark.parametrize(("function", "x", "value", "slope"), special("value"))
 def test_special_values(backend, function, x, value, slope):
-    """Zeros of both signs, infinities, nan, huge, tiny, and exactly at a kink (rules 1.15 and 1.16)."""
+    """Zeros of both signs, infinities, nan, huge, tiny, and exactly at a kink (rules 1.15 and
+    1.16).
+    """
     y, dy = slope_at(backend, function.apply, x)
     fixed_sign = isinstance(value, float)  # an int in the table leaves the sign of a zero open
     assert same(y, value) if fixed_sign and value == 0 else close(y, value), (
         f"{function}({x!r}) is {y!r}, expected {value!r}"
     )
     if slope is not None:
-        assert close(dy, slope), f"the slope of {function} at {x!r} is {dy!r}, expected {float(slope)!r}"
+        assert close(dy, slope), (
+            f"the slope of {function} at {x!r} is {dy!r}, expected {float(slope)!r}"
+        )
 
 
 @pytest.mark.parametrize(("function", "x", "error"), special("error"))
@@ -199,8 +212,12 @@ def test_operators_agree_with_pytorch(backend, operation):
         y = TORCH_OPERATIONS[operation.name](x, z)
         y.backward()
         theirs = (y.item(), x.grad.item(), z.grad.item())
-        for what, ours, other in zip(("", "slope to the left", "slope to the right"), got, theirs, strict=True):
-            assert close(ours, other), f"{operation.expression(a, b)} {what}: {ours!r}, PyTorch says {other!r}"
+        for what, ours, other in zip(
+            ("", "slope to the left", "slope to the right"), got, theirs, strict=True
+        ):
+            assert close(ours, other), (
+                f"{operation.expression(a, b)} {what}: {ours!r}, PyTorch says {other!r}"
+            )
 
 
 @each_operation
@@ -209,7 +226,9 @@ def test_same_operand_twice(backend, operation):
     x = backend.Value(1.7)
     operation.apply(x, x).backward()
     left, right = operation.slopes(1.7, 1.7, operation.value(1.7, 1.7))
-    assert close(x.grad, left + right), f"the slope of x {operation} x is {x.grad!r}, expected {left + right!r}"
+    assert close(x.grad, left + right), (
+        f"the slope of x {operation} x is {x.grad!r}, expected {left + right!r}"
+    )
 
 
 def test_overflow_is_silent_in_sums_and_products(backend):
@@ -223,7 +242,9 @@ def test_overflow_is_silent_in_sums_and_products(backend):
 
 def test_relu_of_nan(backend):
     """Rule 1.16: nan stays nan, so that a broken loss is seen."""
-    assert math.isnan(backend.Value(math.nan).relu().data), "relu(nan) is nan; `max(0, nan)` would hide it"
+    assert math.isnan(backend.Value(math.nan).relu().data), (
+        "relu(nan) is nan; `max(0, nan)` would hide it"
+    )
 
 
 def test_numpy_like_numbers_as_operands(backend):

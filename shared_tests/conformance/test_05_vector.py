@@ -5,6 +5,7 @@ import math
 import pickle
 
 import pytest
+
 from cases.bad_inputs import of_chapter
 from cases.numbers import all_close, close, floats, nested, same, worst
 from cases.operations import BINARY, UNARY
@@ -23,7 +24,9 @@ def test_is_a_sequence_of_values(backend):
     assert len(v) == 3
     assert [x.data for x in v] == [1.0, 2.5, 1.0]
     for element in (v[0], v[-1], next(iter(v))):
-        assert isinstance(element, backend.Value), f"an element is a {type(element).__name__}, expected a Value"
+        assert isinstance(element, backend.Value), (
+            f"an element is a {type(element).__name__}, expected a Value"
+        )
         assert type(element.data) is float
     assert isinstance(v[1:], backend.Vector) and floats(v[1:].data) == [2.5, 1.0]
     assert floats(v[::-1].data) == [1.0, 2.5, 1.0]
@@ -69,7 +72,9 @@ def test_data_and_grad(backend):
     assert nested(v.data) == [7.0, 7.0]
     assert v[1].data == 7.0 and v[1].grad == 0.5, "v[i].data is v.data[i]"
     v[0].data, v[1].grad = 1.0, 2.0
-    assert nested(v.data) == [1.0, 7.0] and nested(v.grad) == [0.5, 2.0], "written through v[i] as well"
+    assert nested(v.data) == [1.0, 7.0] and nested(v.grad) == [0.5, 2.0], (
+        "written through v[i] as well"
+    )
 
 
 def test_a_bad_assignment_changes_nothing(backend):
@@ -96,7 +101,9 @@ def test_functions(backend, function):
     assert isinstance(y, backend.Vector) and len(y) == len(points)
     expect(f"{function} of a Vector", y.data, [function.value(x) for x in points])
     y.backward()
-    expect(f"gradients of {function}", v.grad, [function.slope(x, function.value(x)) for x in points])
+    expect(
+        f"gradients of {function}", v.grad, [function.slope(x, function.value(x)) for x in points]
+    )
 
 
 OPERANDS = {
@@ -129,9 +136,17 @@ def test_arithmetic(backend, operation, other):
         slopes = [operation.slopes(*pair, value) for pair, value in zip(pairs, values, strict=True)]
         expect(f"gradient of {what}", v.grad, [slope[int(swap)] for slope in slopes])
         if other == "a Value":
-            expect(f"the Value's gradient of {what}", w.grad, sum(slope[1 - int(swap)] for slope in slopes))
+            expect(
+                f"the Value's gradient of {what}",
+                w.grad,
+                sum(slope[1 - int(swap)] for slope in slopes),
+            )
         if other == "a Vector":
-            expect(f"the other Vector's gradient of {what}", w.grad, [slope[1 - int(swap)] for slope in slopes])
+            expect(
+                f"the other Vector's gradient of {what}",
+                w.grad,
+                [slope[1 - int(swap)] for slope in slopes],
+            )
 
 
 def test_signs(backend):
@@ -173,7 +188,9 @@ def test_nan_in_max_and_min(backend):
     for place in range(3):
         numbers = [1.0, 2.0, 3.0]
         numbers[place] = math.nan
-        assert math.isnan(backend.Vector(numbers).max().data) and math.isnan(backend.Vector(numbers).min().data)
+        assert math.isnan(backend.Vector(numbers).max().data) and math.isnan(
+            backend.Vector(numbers).min().data
+        )
 
 
 def test_sum_of_nothing(backend):
@@ -182,7 +199,9 @@ def test_sum_of_nothing(backend):
 
 
 def test_sum_runs_from_left_to_right(backend):
-    """Rules 1.17 and 1.22: 1e16 + 1 - 1e16 is 0.0, and the built-in sum would say otherwise from Python 3.12."""
+    """Rules 1.17 and 1.22: 1e16 + 1 - 1e16 is 0.0, and the built-in sum would say otherwise from
+    Python 3.12.
+    """
     v = backend.Vector([1e16, 1.0, -1e16])
     if not backend.arrays:
         assert v.sum().data == 0.0, "add from left to right, with += in a loop"
@@ -296,7 +315,9 @@ def test_elements_behave_as_values(backend):
     assert close(float(v[0]), 1.5) and v[0] > v[1]
 
 
-@pytest.mark.parametrize("how", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "how", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["deepcopy", "pickle"]
+)
 def test_copies(backend, how):
     """Rule 1.14: data and grad are kept, the history goes."""
     v = backend.Vector(A) * 2.0

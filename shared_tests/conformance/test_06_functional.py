@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
+
 from cases.bad_inputs import of_chapter
 from cases.numbers import all_close, close, floats, nested, worst
 from cases.refusals import check_refusal
-from torch.nn import functional as F
 
 W, X = (0.5, -1.5, 2.0), (3.0, 0.25, -0.75)
 ROWS = ((1.0, -2.0, 0.5), (0.1, 0.2, 0.3))
@@ -41,7 +42,9 @@ def seeds(shape):
 
 
 def agrees_with_pytorch(backend, ours, theirs, *inputs, as_vectors=False):
-    """Value and all gradients of ours(*inputs) and theirs(*inputs), from lists of Values or Vectors."""
+    """Value and all gradients of ours(*inputs) and theirs(*inputs), from lists of Values or
+    Vectors.
+    """
     make = (lambda x: backend.Vector(x)) if as_vectors else (lambda x: values(backend, x))
     leaves = [make(x) for x in inputs]
     tensors = [tensor(x) for x in inputs]
@@ -72,7 +75,9 @@ def test_dot(backend):
     w, x, b = values(backend, W), values(backend, X), backend.Value(0.5)
     y = backend.dot(w, x, b)
     expect("dot", y.data, 0.5 + 1.5 - 0.375 - 1.5)
-    assert y.op == "dot" and are_operands(backend, y, (*w, *x, b)), "operands are the weights, the inputs, the bias"
+    assert y.op == "dot" and are_operands(backend, y, (*w, *x, b)), (
+        "operands are the weights, the inputs, the bias"
+    )
     y.backward(2.0)
     expect("gradient to the weights", grads(w), [2 * v for v in X])
     expect("gradient to the inputs", grads(x), [2 * v for v in W])
@@ -114,7 +119,9 @@ def test_dot_is_the_sum_of_its_products(backend):
     if backend.arrays:
         expect("dot", got, expected)
     else:
-        assert got == expected, f"dot is {y.data!r}, one by one it is {total.data!r}: add from left to right, bias first"
+        assert got == expected, (
+            f"dot is {y.data!r}, one by one it is {total.data!r}: add from left to right, bias first"
+        )
 
 
 def test_concatenate(backend):
@@ -131,7 +138,9 @@ def test_concatenate(backend):
 @either
 def test_linear(backend, as_vectors):
     """Rule 2.4: one dot a row of weight."""
-    agrees_with_pytorch(backend, backend.linear, F.linear, X, ROWS, (0.5, -0.5), as_vectors=as_vectors)
+    agrees_with_pytorch(
+        backend, backend.linear, F.linear, X, ROWS, (0.5, -0.5), as_vectors=as_vectors
+    )
     agrees_with_pytorch(backend, backend.linear, F.linear, X, ROWS, as_vectors=as_vectors)
 
 
@@ -139,7 +148,9 @@ def test_linear(backend, as_vectors):
 def test_linear_of_a_batch(backend, as_vectors):
     """Rule 2.4: x may be a batch."""
     batch = (X, W, (1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
-    agrees_with_pytorch(backend, backend.linear, F.linear, batch, ROWS, (0.5, -0.5), as_vectors=as_vectors)
+    agrees_with_pytorch(
+        backend, backend.linear, F.linear, batch, ROWS, (0.5, -0.5), as_vectors=as_vectors
+    )
 
 
 def rms(x):
@@ -162,14 +173,18 @@ OVER_A_SEQUENCE = {
 )
 def test_over_a_sequence(backend, name, numbers, as_vectors):
     """Rule 2.5: softmax, log_softmax, logsumexp, rms_norm, mean; stable at any finite input."""
-    agrees_with_pytorch(backend, getattr(backend, name), OVER_A_SEQUENCE[name], numbers, as_vectors=as_vectors)
+    agrees_with_pytorch(
+        backend, getattr(backend, name), OVER_A_SEQUENCE[name], numbers, as_vectors=as_vectors
+    )
 
 
 @either
 @pytest.mark.parametrize("name", OVER_A_SEQUENCE)
 def test_over_rows(backend, name, as_vectors):
     """Rule 2.5: a Vector of Vectors row by row; mean averages all scalars."""
-    agrees_with_pytorch(backend, getattr(backend, name), OVER_A_SEQUENCE[name], ROWS, as_vectors=as_vectors)
+    agrees_with_pytorch(
+        backend, getattr(backend, name), OVER_A_SEQUENCE[name], ROWS, as_vectors=as_vectors
+    )
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "rms_norm", "logsumexp", "mean"])
@@ -180,7 +195,9 @@ def test_one_operation_each(backend, name):
     for element in [y] if name in ("logsumexp", "mean") else list(y):
         assert isinstance(element, backend.Value)
         nodes, _ = backend.trace(element)
-        assert [n.op for n in nodes] == ["", "", name], f"the operations are {[n.op for n in nodes]}"
+        assert [n.op for n in nodes] == ["", "", name], (
+            f"the operations are {[n.op for n in nodes]}"
+        )
         assert element.op == name and are_operands(backend, element, (x[0], x[2]))
 
 
@@ -217,15 +234,29 @@ def test_attention(backend, as_vectors):
     """Rule 2.6: one query over keys and values."""
     keys, vectors = ((1.0, 0.5, -1.0), (0.0, 2.0, 1.0)), ((1.0, 2.0), (-3.0, 0.5))
     agrees_with_pytorch(
-        backend, backend.scaled_dot_product_attention, attention, X, keys, vectors, as_vectors=as_vectors
+        backend,
+        backend.scaled_dot_product_attention,
+        attention,
+        X,
+        keys,
+        vectors,
+        as_vectors=as_vectors,
     )
     q, k, v = tensor([X], False), tensor(keys, False), tensor(vectors, False)
-    expect("PyTorch's own", backend.scaled_dot_product_attention(X, keys, vectors), F.scaled_dot_product_attention(q, k, v))
+    expect(
+        "PyTorch's own",
+        backend.scaled_dot_product_attention(X, keys, vectors),
+        F.scaled_dot_product_attention(q, k, v),
+    )
 
 
 def test_attention_is_one_operation(backend):
     """Rule 2.6: each element is one operation; its operands are the query, the keys, the values."""
-    q, k, v = values(backend, (1.0, 2.0)), values(backend, ((1.0, 0.0), (0.0, 1.0))), values(backend, ((5.0,), (6.0,)))
+    q, k, v = (
+        values(backend, (1.0, 2.0)),
+        values(backend, ((1.0, 0.0), (0.0, 1.0))),
+        values(backend, ((5.0,), (6.0,))),
+    )
     y = backend.scaled_dot_product_attention(q, k, v)
     assert len(y) == 1 and y[0].op == "scaled_dot_product_attention"
     assert y[0].operands == (*q, *k[0], *k[1], *v[0], *v[1])
@@ -242,7 +273,14 @@ LOGITS, TARGETS = (0.3, -2.0, 5.0, 700.0), (1.0, 0.0, 0.25, 0.0)
 def test_mse_loss(backend, as_vectors):
     """Rule 2.7: the mean of the squared differences; targets may be Values."""
     agrees_with_pytorch(backend, backend.mse_loss, F.mse_loss, X, W, as_vectors=as_vectors)
-    agrees_with_pytorch(backend, backend.mse_loss, F.mse_loss, ROWS, ((0.0, 1.0, 2.0), (3.0, 4.0, 5.0)), as_vectors=as_vectors)
+    agrees_with_pytorch(
+        backend,
+        backend.mse_loss,
+        F.mse_loss,
+        ROWS,
+        ((0.0, 1.0, 2.0), (3.0, 4.0, 5.0)),
+        as_vectors=as_vectors,
+    )
 
 
 @either
@@ -297,7 +335,11 @@ def test_losses_are_one_operation_each(backend):
     for name, loss, operands in (
         ("mse_loss", backend.mse_loss([a, 2.0, b], [1.0, t, 0.0]), (a, b, t)),
         ("hinge_loss", backend.hinge_loss([a, b], [1, -1]), (a, b)),
-        ("binary_cross_entropy_with_logits", backend.binary_cross_entropy_with_logits([a, b], [1, 0]), (a, b)),
+        (
+            "binary_cross_entropy_with_logits",
+            backend.binary_cross_entropy_with_logits([a, b], [1, 0]),
+            (a, b),
+        ),
         ("cross_entropy", backend.cross_entropy([[a, b, 1.0]], [2]), (a, b)),
     ):
         assert loss.op == name, f"op is {loss.op!r}, expected {name!r}"
@@ -306,7 +348,11 @@ def test_losses_are_one_operation_each(backend):
 
 def test_a_single_value_is_a_sequence_of_one(backend):
     """Rule 2.7: the output of a model with one output, and its one label."""
-    for name, target in (("mse_loss", 1.0), ("hinge_loss", 1), ("binary_cross_entropy_with_logits", 1)):
+    for name, target in (
+        ("mse_loss", 1.0),
+        ("hinge_loss", 1),
+        ("binary_cross_entropy_with_logits", 1),
+    ):
         one, many = backend.Value(0.3), backend.Value(0.3)
         y, z = getattr(backend, name)(one, target), getattr(backend, name)([many], [target])
         y.backward()
@@ -342,7 +388,12 @@ def test_no_grad(backend):
     """Rule 1.13."""
     x = values(backend, X)
     with backend.no_grad():
-        results = [backend.dot(x, x), backend.softmax(x)[0], backend.mse_loss(x, W), backend.linear(x, [x])[0]]
+        results = [
+            backend.dot(x, x),
+            backend.softmax(x)[0],
+            backend.mse_loss(x, W),
+            backend.linear(x, [x])[0],
+        ]
     assert all(y.operands == () for y in results)
 
 

@@ -7,6 +7,7 @@ import random
 
 import pytest
 import torch
+
 from cases.bad_inputs import ACTIVATIONS, of_chapter
 from cases.numbers import all_close, close, floats, nested, same, worst
 from cases.refusals import check_refusal
@@ -28,9 +29,12 @@ def gradients(model):
 
 
 def torch_activation(name):
-    return {"linear": lambda x: x, "relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}.get(
-        name
-    ) or getattr(torch.nn.functional, name)
+    return {
+        "linear": lambda x: x,
+        "relu": torch.relu,
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+    }.get(name) or getattr(torch.nn.functional, name)
 
 
 def torch_forward(state, x, activations):
@@ -60,7 +64,9 @@ def test_weights_come_from_pythons_random(backend):
         "layers.1.bias": [0.0],
     }
     got = {name: nested(data) for name, data in model.state_dict().items()}
-    assert got == expected, "draw each weight by random.uniform(-1, 1), neuron by neuron; biases draw nothing"
+    assert got == expected, (
+        "draw each weight by random.uniform(-1, 1), neuron by neuron; biases draw nothing"
+    )
 
 
 def test_seed(backend):
@@ -70,14 +76,20 @@ def test_seed(backend):
     assert random.getstate() == before, "with a seed, the random module must not be touched"
     generator = random.Random(7)
     expected = [generator.uniform(-1, 1) for _ in range(9)]
-    assert floats([model.state_dict()["layers.0.weight"], model.state_dict()["layers.1.weight"]]) == expected
+    assert (
+        floats([model.state_dict()["layers.0.weight"], model.state_dict()["layers.1.weight"]])
+        == expected
+    )
     again = backend.MLP([2, 3, 1], seed=7)
     assert str(again.state_dict()) == str(model.state_dict())
     assert floats(backend.Neuron(2, seed=7).weight) == expected[:2]
     assert floats(backend.Layer(2, 3, seed=7).state_dict()["weight"]) == expected[:6]
 
 
-@pytest.mark.parametrize(("init", "scale"), [("xavier", lambda i, o: math.sqrt(6 / (i + o))), ("he", lambda i, o: math.sqrt(6 / i))])
+@pytest.mark.parametrize(
+    ("init", "scale"),
+    [("xavier", lambda i, o: math.sqrt(6 / (i + o))), ("he", lambda i, o: math.sqrt(6 / i))],
+)
 def test_inits(backend, init, scale):
     """Rule 3.3: the same draws, multiplied."""
     for make, n_in, n_out in (
@@ -103,7 +115,10 @@ def test_counts(backend):
 
 def test_prints(backend):
     """Rule 3.10."""
-    assert repr(backend.MLP(2, [16, 16, 1])) == "MLP(2, [16, 16, 1], activation='relu', output_activation='linear')"
+    assert (
+        repr(backend.MLP(2, [16, 16, 1]))
+        == "MLP(2, [16, 16, 1], activation='relu', output_activation='linear')"
+    )
     assert repr(backend.MLP([3, 4], activation="tanh", output_activation="sigmoid")) == (
         "MLP(3, [4], activation='tanh', output_activation='sigmoid')"
     )
@@ -114,8 +129,13 @@ def test_prints(backend):
 def test_attributes(backend):
     """Rule 3.7."""
     model = backend.MLP(2, [3, 1], activation="tanh")
-    assert isinstance(model.layers, tuple) and all(isinstance(layer, backend.Layer) for layer in model.layers)
-    assert [(layer.n_in, layer.n_out, layer.activation) for layer in model.layers] == [(2, 3, "tanh"), (3, 1, "linear")]
+    assert isinstance(model.layers, tuple) and all(
+        isinstance(layer, backend.Layer) for layer in model.layers
+    )
+    assert [(layer.n_in, layer.n_out, layer.activation) for layer in model.layers] == [
+        (2, 3, "tanh"),
+        (3, 1, "linear"),
+    ]
     neuron = backend.Neuron(4, activation="gelu")
     assert (neuron.n_in, neuron.activation) == (4, "gelu")
 
@@ -132,7 +152,9 @@ def test_weight_and_bias_are_indexed_alike(backend):
     assert [neuron.weight[i].data for i in range(2)] == state[0]
     assert floats(neuron.bias) == [0.0]
     layer.weight[1][0].data = 5.0
-    assert nested(layer.state_dict()["weight"])[1][0] == 5.0, "what is written through weight[row][column] stays"
+    assert nested(layer.state_dict()["weight"])[1][0] == 5.0, (
+        "what is written through weight[row][column] stays"
+    )
 
 
 def test_parameters(backend):
@@ -185,7 +207,11 @@ def test_a_neuron_is_its_multiplies_and_adds(backend, activation):
     y.backward()
     u.backward()
     expect("gradient to the inputs", [v.grad for v in x], [v.grad for v in z])
-    expect("gradient to the weights and the bias", floats(list(gradients(neuron).values())), [v.grad for v in [*w, b]])
+    expect(
+        "gradient to the weights and the bias",
+        floats(list(gradients(neuron).values())),
+        [v.grad for v in [*w, b]],
+    )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -241,7 +267,9 @@ def test_a_batch_is_the_single_calls(backend, activation):
     equal = all_close if backend.arrays else lambda a, b: all(map(same, floats(a), floats(b)))
     assert equal(zs.data, [y.data for y in ys])
     for name, grad in gradients(single).items():
-        assert equal(gradients(batched)[name], grad), f"gradient of {name}: {worst(gradients(batched)[name], grad)}"
+        assert equal(gradients(batched)[name], grad), (
+            f"gradient of {name}: {worst(gradients(batched)[name], grad)}"
+        )
 
 
 def test_shapes_of_outputs(backend):
@@ -261,9 +289,18 @@ def test_inputs_of_every_kind(backend):
     """Rules 3.4 and 3.5: lists, tuples, ints, Values, Vectors, a batch of any of them."""
     model = backend.MLP(2, [3, 2], seed=1)
     expected = floats(model([1.0, 2.0]))
-    for x in ((1, 2), [backend.Value(1.0), 2.0], backend.Vector([1.0, 2.0]), torch.tensor([1.0, 2.0]).tolist()):
+    for x in (
+        (1, 2),
+        [backend.Value(1.0), 2.0],
+        backend.Vector([1.0, 2.0]),
+        torch.tensor([1.0, 2.0]).tolist(),
+    ):
         expect(f"output for {x!r}", floats(model(x)), expected)
-    for batch in ([(1, 2), (1, 2)], backend.Vector([[1.0, 2.0], [1.0, 2.0]]), ([1.0, 2.0], [backend.Value(1), 2])):
+    for batch in (
+        [(1, 2), (1, 2)],
+        backend.Vector([[1.0, 2.0], [1.0, 2.0]]),
+        ([1.0, 2.0], [backend.Value(1), 2]),
+    ):
         expect(f"output for {batch!r}", floats(model(batch)), expected * 2)
 
 
@@ -293,9 +330,18 @@ def test_state_dict(backend):
     """Rule 3.8: names and shapes of torch.nn.Linear."""
     state = backend.MLP(2, [3, 1]).state_dict()
     assert list(state) == ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"]
-    assert [torch.tensor(nested(data)).shape for data in state.values()] == [(3, 2), (3,), (1, 3), (1,)]
-    assert {k: torch.tensor(nested(v)).shape for k, v in backend.Layer(2, 3).state_dict().items()} == {"weight": (3, 2), "bias": (3,)}
-    assert {k: torch.tensor(nested(v)).shape for k, v in backend.Neuron(2).state_dict().items()} == {"weight": (1, 2), "bias": (1,)}
+    assert [torch.tensor(nested(data)).shape for data in state.values()] == [
+        (3, 2),
+        (3,),
+        (1, 3),
+        (1,),
+    ]
+    assert {
+        k: torch.tensor(nested(v)).shape for k, v in backend.Layer(2, 3).state_dict().items()
+    } == {"weight": (3, 2), "bias": (3,)}
+    assert {
+        k: torch.tensor(nested(v)).shape for k, v in backend.Neuron(2).state_dict().items()
+    } == {"weight": (1, 2), "bias": (1,)}
 
 
 def test_a_state_is_a_copy(backend):
@@ -315,13 +361,26 @@ def test_into_pytorch_and_back(backend):
     model = backend.MLP(2, [3, 1], activation="relu", seed=1)
     theirs = torch.nn.Module()
     theirs.layers = torch.nn.ModuleList([torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)]).double()
-    theirs.load_state_dict({name: torch.tensor(nested(data), dtype=torch.float64) for name, data in model.state_dict().items()})
+    theirs.load_state_dict(
+        {
+            name: torch.tensor(nested(data), dtype=torch.float64)
+            for name, data in model.state_dict().items()
+        }
+    )
     x = torch.tensor(BATCH, dtype=torch.float64)
-    expect("PyTorch with our weights", model(BATCH), theirs.layers[1](torch.relu(theirs.layers[0](x))).flatten().tolist())
+    expect(
+        "PyTorch with our weights",
+        model(BATCH),
+        theirs.layers[1](torch.relu(theirs.layers[0](x))).flatten().tolist(),
+    )
     torch.manual_seed(0)
     theirs.layers = torch.nn.ModuleList([torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)]).double()
     model.load_state_dict(theirs.state_dict())
-    expect("our model with PyTorch's weights", model(BATCH), theirs.layers[1](torch.relu(theirs.layers[0](x))).flatten().tolist())
+    expect(
+        "our model with PyTorch's weights",
+        model(BATCH),
+        theirs.layers[1](torch.relu(theirs.layers[0](x))).flatten().tolist(),
+    )
 
 
 def test_loading_keeps_the_parameters_themselves(backend):
@@ -332,7 +391,9 @@ def test_loading_keeps_the_parameters_themselves(backend):
     assert all(p is q for p, q in zip(before, model.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("how", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "how", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"]
+)
 def test_copies_of_a_model(backend, how):
     """Rule 1.14: a copy has the weights and is a model of its own."""
     model = backend.MLP(2, [3, 1], activation="tanh", seed=1)
@@ -357,8 +418,13 @@ def test_save_and_load(backend, tmp_path):
     other.load(str(path))
     assert str(other.state_dict()) == str(model.state_dict())
     entries = dict(safetensors.deserialize(path.read_bytes()))
-    assert entries["layers.0.weight"]["shape"] == [3, 2] and entries["layers.0.weight"]["dtype"] == "F64"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors"], "no draft is left behind"
+    assert (
+        entries["layers.0.weight"]["shape"] == [3, 2]
+        and entries["layers.0.weight"]["dtype"] == "F64"
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors"], (
+        "no draft is left behind"
+    )
 
 
 def test_an_interrupted_save_leaves_the_old_file_whole(backend, tmp_path, monkeypatch):
@@ -379,9 +445,13 @@ def test_an_interrupted_save_leaves_the_old_file_whole(backend, tmp_path, monkey
             try:
                 backend.MLP(2, [3, 1], seed=2).save(path)
             except KeyboardInterrupt:
-                assert path.read_bytes() == before, f"interrupted in os.{step}, the old file has changed"
+                assert path.read_bytes() == before, (
+                    f"interrupted in os.{step}, the old file has changed"
+                )
         model.save(path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors"], "a draft is left behind"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors"], (
+        "a draft is left behind"
+    )
 
 
 @pytest.mark.parametrize("damage", ["cut short", "empty", "text", "header", "flipped length"])

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from cases.bad_inputs import of_chapter
 from cases.numbers import all_close, close, floats, nested, worst
 from cases.refusals import check_refusal
@@ -27,7 +28,9 @@ OPTIONS = [
 START = (1.5, -2.0, 0.25, 100.0, -1e-3)
 
 each_option = pytest.mark.parametrize(
-    ("name", "options"), OPTIONS, ids=[f"{n} {' '.join(f'{k}={v}' for k, v in o.items())}".strip() for n, o in OPTIONS]
+    ("name", "options"),
+    OPTIONS,
+    ids=[f"{n} {' '.join(f'{k}={v}' for k, v in o.items())}".strip() for n, o in OPTIONS],
 )
 
 
@@ -60,7 +63,10 @@ def test_training_agrees_with_pytorch(backend, name, options):
     X = [[0.1 * i, math.cos(i)] for i in range(8)]
     y = [math.sin(0.5 * i) for i in range(8)]
     model = backend.MLP(2, [4, 1], activation="tanh", seed=3)
-    state = {n: torch.tensor(nested(d), dtype=torch.float64, requires_grad=True) for n, d in model.state_dict().items()}
+    state = {
+        n: torch.tensor(nested(d), dtype=torch.float64, requires_grad=True)
+        for n, d in model.state_dict().items()
+    }
     optimiser = getattr(backend, name)(model.parameters(), **options)
     reference = getattr(torch.optim, name)(list(state.values()), **{"lr": 1e-3, **options})
     x, t = torch.tensor(X, dtype=torch.float64), torch.tensor(y, dtype=torch.float64)
@@ -71,11 +77,15 @@ def test_training_agrees_with_pytorch(backend, name, options):
         optimiser.step()
         reference.zero_grad()
         hidden = torch.tanh(x @ state["layers.0.weight"].T + state["layers.0.bias"])
-        theirs = torch.nn.functional.mse_loss((hidden @ state["layers.1.weight"].T + state["layers.1.bias"])[:, 0], t)
+        theirs = torch.nn.functional.mse_loss(
+            (hidden @ state["layers.1.weight"].T + state["layers.1.bias"])[:, 0], t
+        )
         theirs.backward()
         reference.step()
         # Adam divides by the size of the gradient, so a last digit grows where that is small.
-        assert close(loss.data, theirs.item(), 1e-10), f"loss {loss.data!r} before step {step}, PyTorch has {theirs.item()!r}"
+        assert close(loss.data, theirs.item(), 1e-10), (
+            f"loss {loss.data!r} before step {step}, PyTorch has {theirs.item()!r}"
+        )
 
 
 def test_zero_grad(backend):
@@ -124,7 +134,9 @@ def test_parameters_may_be_vectors(backend):
     assert floats([v.grad, x.grad]) == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(("name", "options"), [("SGD", {"lr": 0.05, "momentum": 0.9}), ("Adam", {}), ("AdamW", {})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("SGD", {"lr": 0.05, "momentum": 0.9}), ("Adam", {}), ("AdamW", {})]
+)
 def test_state(backend, name, options):
     """Rule 4.3: from a state, training goes on as if it had not stopped."""
 
@@ -175,7 +187,9 @@ def test_moments_lie_in_the_order_of_the_parameters(backend):
 
 def in_shape(numbers, like):
     numbers = iter(numbers)
-    return [[next(numbers) for _ in row] if isinstance(row, list) else next(numbers) for row in like]
+    return [
+        [next(numbers) for _ in row] if isinstance(row, list) else next(numbers) for row in like
+    ]
 
 
 @pytest.mark.parametrize("case", of_chapter("optim"), ids=str)

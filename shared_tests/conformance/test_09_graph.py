@@ -4,6 +4,7 @@ import re
 
 import graphviz
 import pytest
+
 from cases.bad_inputs import of_chapter
 from cases.numbers import all_close, close, worst
 from cases.refusals import check_refusal
@@ -11,7 +12,11 @@ from cases.refusals import check_refusal
 
 def expression(backend):
     """f = tanh(a·b + c), the first documented example."""
-    a, b, c = backend.Value(2.0, label="a"), backend.Value(3.0, label="b"), backend.Value(5.0, label="c")
+    a, b, c = (
+        backend.Value(2.0, label="a"),
+        backend.Value(3.0, label="b"),
+        backend.Value(5.0, label="c"),
+    )
     return (a * b + c).tanh(), (a, b, c)
 
 
@@ -23,7 +28,9 @@ def ops(nodes):
 
 
 def test_trace(backend):
-    """Rule 5.1: nodes in topological order, depth first, operands from left to right; edges in pairs."""
+    """Rule 5.1: nodes in topological order, depth first, operands from left to right; edges in
+    pairs.
+    """
     f, (a, b, c) = expression(backend)
     nodes, edges = backend.trace(f)
     product, total = f.operands[0].operands[0], f.operands[0]
@@ -60,7 +67,11 @@ def test_trace_goes_deep(backend):
 
 def test_dot_is_traced_as_multiplies_and_adds(backend):
     """Rule 2.3: each with the right data and grad."""
-    w, x, b = [backend.Value(2.0), backend.Value(-1.0)], [backend.Value(3.0), backend.Value(5.0)], backend.Value(0.5)
+    w, x, b = (
+        [backend.Value(2.0), backend.Value(-1.0)],
+        [backend.Value(3.0), backend.Value(5.0)],
+        backend.Value(0.5),
+    )
     y = backend.dot(w, x, b)
     (y * 10.0).backward()
     nodes, _ = backend.trace(y)
@@ -76,7 +87,9 @@ def test_dot_is_traced_as_multiplies_and_adds(backend):
         ("+", 1.5, 10.0),
     ]
     inside = [n for n in nodes if n.op]
-    assert all(n.value is y for n in inside), "the inside of a fused node knows the Value that it belongs to"
+    assert all(n.value is y for n in inside), (
+        "the inside of a fused node knows the Value that it belongs to"
+    )
     nodes, edges = backend.trace(y, fused=True)
     assert ops(nodes) == [""] * 5 + ["dot"] and nodes[-1] is y and len(edges) == 5
 
@@ -85,17 +98,31 @@ def test_dot_of_numbers_and_values_is_traced(backend):
     """Rules 1.6 and 2.3: the numbers are constants of their operations."""
     w = [backend.Value(2.0), backend.Value(4.0)]
     nodes, _ = backend.trace(backend.dot(w, [3.0, 5.0]))
-    assert [(n.op, n.data) for n in nodes] == [("", 2.0), ("* 3.0", 6.0), ("", 4.0), ("* 5.0", 20.0), ("+", 26.0)]
+    assert [(n.op, n.data) for n in nodes] == [
+        ("", 2.0),
+        ("* 3.0", 6.0),
+        ("", 4.0),
+        ("* 5.0", 20.0),
+        ("+", 26.0),
+    ]
 
 
 def test_a_neuron_is_traced_as_multiplies_adds_and_activation(backend):
-    """Rule 3.4, the documented example: every number has the data and grad that it would have written out."""
+    """Rule 3.4, the documented example: every number has the data and grad that it would have
+    written out.
+    """
     n = backend.Neuron(2, activation="tanh", seed=1)
     x = [backend.Value(1.0), backend.Value(-2.0)]
     y = n(x)
     y.backward()
     w0, w1 = (float(n.weight[i].data) for i in range(2))
-    a, b, c, d, e = backend.Value(0.0), backend.Value(w0), backend.Value(1.0), backend.Value(w1), backend.Value(-2.0)
+    a, b, c, d, e = (
+        backend.Value(0.0),
+        backend.Value(w0),
+        backend.Value(1.0),
+        backend.Value(w1),
+        backend.Value(-2.0),
+    )
     first, second = b * c, d * e
     p = a + first
     q = p + second
@@ -103,7 +130,9 @@ def test_a_neuron_is_traced_as_multiplies_adds_and_activation(backend):
     out.backward()
     written = [a, b, c, first, p, d, e, second, q, out]
     nodes, edges = backend.trace(y)
-    assert ops(nodes) == ["", "", "", "*", "+", "", "", "*", "+", "tanh"], f"the operations are {ops(nodes)}"
+    assert ops(nodes) == ["", "", "", "*", "+", "", "", "*", "+", "tanh"], (
+        f"the operations are {ops(nodes)}"
+    )
     assert all_close([v.data for v in nodes], [v.data for v in written])
     assert all_close([v.grad for v in nodes], [v.grad for v in written])
     assert len(edges) == 9
@@ -120,16 +149,29 @@ def boxes(source):
 
 def ovals(source):
     """The operations of a DOT text."""
-    return [re.search(r'label="?([^"\]]*?)"?(?: \w+=|\])', line)[1] for line in source.splitlines() if "oval" in line]
+    return [
+        re.search(r'label="?([^"\]]*?)"?(?: \w+=|\])', line)[1]
+        for line in source.splitlines()
+        if "oval" in line
+    ]
 
 
 def test_draw_dot(backend):
-    """Rule 5.2, the first documented example: before and after backward the drawing shows data and grad."""
+    """Rule 5.2, the first documented example: before and after backward the drawing shows data and
+    grad.
+    """
     f, _ = expression(backend)
     dot = backend.draw_dot(f)
     assert isinstance(dot, graphviz.Digraph)
     assert sorted(boxes(dot.source)) == sorted(
-        [("a", 2.0, 0.0), ("b", 3.0, 0.0), ("", 6.0, 0.0), ("c", 5.0, 0.0), ("", 11.0, 0.0), ("", 1.0, 0.0)]
+        [
+            ("a", 2.0, 0.0),
+            ("b", 3.0, 0.0),
+            ("", 6.0, 0.0),
+            ("c", 5.0, 0.0),
+            ("", 11.0, 0.0),
+            ("", 1.0, 0.0),
+        ]
     )
     assert sorted(ovals(dot.source)) == ["*", "+", "tanh"]
     f = f.operands[0]
@@ -157,7 +199,10 @@ def test_drawing_options(backend):
     """Rule 5.2: format, rankdir and fused."""
     f, _ = expression(backend)
     assert backend.draw_dot(f, format="png").format == "png" and backend.draw_dot(f).format == "svg"
-    assert "rankdir=TB" in backend.draw_dot(f, rankdir="TB").source and "rankdir=LR" in backend.draw_dot(f).source
+    assert (
+        "rankdir=TB" in backend.draw_dot(f, rankdir="TB").source
+        and "rankdir=LR" in backend.draw_dot(f).source
+    )
     y = backend.Neuron(2)([1.0, -2.0])
     assert len(boxes(backend.draw_dot(y).source)) == 8
     assert len(boxes(backend.draw_dot(y, fused=True).source)) == 4
@@ -166,10 +211,27 @@ def test_drawing_options(backend):
 
 def test_drawing_the_same_graph_twice_gives_the_same_text(backend):
     """Rule 5.2: nodes are numbered in the order of the trace, not by their addresses."""
-    assert backend.draw_dot(expression(backend)[0]).source == backend.draw_dot(expression(backend)[0]).source
+    assert (
+        backend.draw_dot(expression(backend)[0]).source
+        == backend.draw_dot(expression(backend)[0]).source
+    )
 
 
-@pytest.mark.parametrize("label", ["x|y", "{x}", "a < b > c", 'say "x"', "back\\slash", "two\nlines", "β", "<b>x</b>", "&amp;", ""])
+@pytest.mark.parametrize(
+    "label",
+    [
+        "x|y",
+        "{x}",
+        "a < b > c",
+        'say "x"',
+        "back\\slash",
+        "two\nlines",
+        "β",
+        "<b>x</b>",
+        "&amp;",
+        "",
+    ],
+)
 def test_any_label_can_be_drawn(backend, label):
     """Rule 5.2: a label is shown as it is; it cannot break the drawing."""
     v = backend.Value(1.0, label=label) * 2.0
@@ -188,7 +250,9 @@ def test_too_large_to_draw(backend):
 
 
 def test_the_outputs_of_a_network_can_be_drawn(backend):
-    """The documented examples: a Neuron's, a Layer's and a network's output; a sequence is drawn in one picture."""
+    """The documented examples: a Neuron's, a Layer's and a network's output; a sequence is drawn in
+    one picture.
+    """
     for y in (
         backend.Neuron(n_in=2)([2, 0]),
         backend.Layer(n_in=2, n_out=4)([2, 0]),
@@ -217,10 +281,14 @@ def test_tape_replays(backend):
             leaf.data = data
         fresh = (leaves[0] * leaves[1] + leaves[2]).tanh() * 2.0 + leaves[0]
         fresh.backward()
-        assert type(got) is float and close(got, fresh.data), f"forward gives {got!r}, a fresh graph {fresh.data!r}"
+        assert type(got) is float and close(got, fresh.data), (
+            f"forward gives {got!r}, a fresh graph {fresh.data!r}"
+        )
         assert f.data == got, "after forward the Values hold their new data"
         expected = [leaf.grad for leaf in leaves]
-        assert all_close([a.grad, b.grad, c.grad], expected), worst([a.grad, b.grad, c.grad], expected)
+        assert all_close([a.grad, b.grad, c.grad], expected), worst(
+            [a.grad, b.grad, c.grad], expected
+        )
 
 
 def test_tape_accumulates_as_backward_does(backend):
@@ -258,15 +326,23 @@ def test_tape_raises_as_the_operation_does(backend):
 
 
 def test_tape_of_everything(backend):
-    """Rule 5.3: fused nodes, Vectors, losses and a model are replayed; a training step by Tape is the step."""
+    """Rule 5.3: fused nodes, Vectors, losses and a model are replayed; a training step by Tape is
+    the step.
+    """
     X, y = [[0.5, -1.0], [2.0, 0.25], [-3.0, 1.0]], [1.0, -1.0, 1.0]
 
     def build():
         model = backend.MLP(2, [4, 2], activation="tanh", output_activation="silu", seed=4)
         outputs = [model(x) for x in X]
         scores = backend.Vector([o[0] * o[1] + backend.softmax(o)[0] for o in outputs])
-        loss = backend.hinge_loss(scores, y) + backend.mse_loss(scores, y) + backend.logsumexp(scores) * 0.1
-        return model, loss + (scores * scores).mean() + backend.rms_norm(list(scores))[1] + scores.max()
+        loss = (
+            backend.hinge_loss(scores, y)
+            + backend.mse_loss(scores, y)
+            + backend.logsumexp(scores) * 0.1
+        )
+        return model, loss + (scores * scores).mean() + backend.rms_norm(list(scores))[
+            1
+        ] + scores.max()
 
     model, loss = build()
     reference, _ = build()
@@ -280,7 +356,11 @@ def test_tape_of_everything(backend):
         other.load_state_dict(reference.state_dict())
         outputs = [other(x) for x in X]
         scores = backend.Vector([o[0] * o[1] + backend.softmax(o)[0] for o in outputs])
-        fresh = backend.hinge_loss(scores, y) + backend.mse_loss(scores, y) + backend.logsumexp(scores) * 0.1
+        fresh = (
+            backend.hinge_loss(scores, y)
+            + backend.mse_loss(scores, y)
+            + backend.logsumexp(scores) * 0.1
+        )
         fresh = fresh + (scores * scores).mean() + backend.rms_norm(list(scores))[1] + scores.max()
         fresh.backward()
         assert close(got, fresh.data), f"forward gives {got!r}, a fresh graph {fresh.data!r}"
@@ -310,7 +390,9 @@ def test_gradcheck_finds_nothing_where_all_is_right(backend):
     a.grad = 5.0
     report = backend.gradcheck(lambda a, b: (a * b + a.exp()).tanh() / b, [a, b])
     assert report, f"gradcheck says {report}"
-    assert (a.data, b.data, a.grad, b.grad) == (0.7, -1.3, 5.0, 0.0), "data and grad are afterwards what they were"
+    assert (a.data, b.data, a.grad, b.grad) == (0.7, -1.3, 5.0, 0.0), (
+        "data and grad are afterwards what they were"
+    )
 
 
 def test_gradcheck_finds_a_gradient_that_is_slightly_wrong(backend):
@@ -323,15 +405,22 @@ def test_gradcheck_finds_a_gradient_that_is_slightly_wrong(backend):
     report = backend.gradcheck(lambda a, b: a * a + square(b), [a, b])
     assert not report, "a gradient that is 0.05 % off must not pass"
     text = str(report)
-    assert "wrong one" in text or "1" in text, f"the report is {text!r}: it should name the worst input"
-    assert "4.002" in text and re.search(r"4\.0|3\.99", text.replace("4.002", "")), f"the report shows both gradients: {text!r}"
+    assert "wrong one" in text or "1" in text, (
+        f"the report is {text!r}: it should name the worst input"
+    )
+    assert "4.002" in text and re.search(r"4\.0|3\.99", text.replace("4.002", "")), (
+        f"the report shows both gradients: {text!r}"
+    )
 
 
 def test_gradcheck_of_a_vector(backend):
     """Rule 5.4: of a function with several outputs."""
     x = [backend.Value(v) for v in (0.5, -1.0, 2.0)]
     assert backend.gradcheck(lambda *x: backend.softmax(x)[0] + backend.rms_norm(x)[1], x)
-    assert backend.gradcheck(lambda *x: backend.scaled_dot_product_attention(x, [x, [1.0, 2.0, 0.5]], [[x[0]], [x[1]]]), x)
+    assert backend.gradcheck(
+        lambda *x: backend.scaled_dot_product_attention(x, [x, [1.0, 2.0, 0.5]], [[x[0]], [x[1]]]),
+        x,
+    )
 
 
 def test_gradcheck_restores_after_an_error(backend):

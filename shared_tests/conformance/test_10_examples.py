@@ -4,6 +4,7 @@ import math
 import random
 
 import pytest
+
 from cases.moons import LOSSES, learning_rate, moons
 from cases.numbers import close, floats
 
@@ -92,7 +93,9 @@ def test_four_samples(backend, make, lr, steps):
             p.data -= lr * p.grad
     after = [model(x).data for x in SAMPLES]
     assert losses[-1] < losses[0] / 10, f"the loss went from {losses[0]} to {losses[-1]}"
-    assert all(math.copysign(1, p) == t for p, t in zip(after, TARGETS, strict=True)), f"{before} became {after}"
+    assert all(math.copysign(1, p) == t for p, t in zip(after, TARGETS, strict=True)), (
+        f"{before} became {after}"
+    )
 
 
 def train(model, loss_of, update, steps=100):
@@ -114,14 +117,18 @@ def plain_update(model, lr):
 
 def check_moons(model, losses, X, y):
     for step, known in LOSSES.items():
-        assert close(losses[step], known, 1e-9), f"the loss before step {step} is {losses[step]!r}, known is {known!r}"
+        assert close(losses[step], known, 1e-9), (
+            f"the loss before step {step} is {losses[step]!r}, known is {known!r}"
+        )
     scores = [float(s) for s in floats(model(X))]
     right = sum((s > 0) == (t > 0) for s, t in zip(scores, y, strict=True))
     assert right == 100, f"{right} of 100 training points are classified right"
 
 
 def test_two_moons_as_a_micrograd_user_writes_it(backend):
-    """337 parameters; known losses before steps 0, 1 and 4, every sample and every operation by itself."""
+    """337 parameters; the known losses before the first five steps, every sample and every
+    operation by itself.
+    """
     X, y = moons()
     random.seed(1337)
     model = backend.MLP(2, [16, 16, 1])
@@ -137,7 +144,9 @@ def test_two_moons_as_a_micrograd_user_writes_it(backend):
 
     losses = train(model, max_margin, plain_update, steps=5)
     for step, known in LOSSES.items():
-        assert close(losses[step], known, 1e-9), f"the loss before step {step} is {losses[step]!r}, known is {known!r}"
+        assert close(losses[step], known, 1e-9), (
+            f"the loss before step {step} is {losses[step]!r}, known is {known!r}"
+        )
 
 
 def test_two_moons_in_batches(backend):

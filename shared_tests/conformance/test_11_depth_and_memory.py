@@ -4,6 +4,7 @@ import gc
 import sys
 
 import pytest
+
 from cases.processes import run_script
 
 # Each script runs in a process of its own: recursion there may crash, and memory is measured.
@@ -43,9 +44,15 @@ result["left"] = sys.getrefcount(tag) - bare
 
 def check_chain(backend, n, traced):
     got = run_script(backend, "import gc\ngc.disable()\n" + CHAIN, n=n, traced=traced)
-    assert got["data"] == n and got["grad"] == n, f"data {got['data']}, grad {got['grad']}, expected {n}"
-    assert "max_nodes" in got.get("refusal", ""), "drawing it should be refused with a ValueError that names max_nodes"
-    assert got["seconds to refuse"] < 1.0, f"refusing took {got['seconds to refuse']:.1f} s: do not walk the whole graph"
+    assert got["data"] == n and got["grad"] == n, (
+        f"data {got['data']}, grad {got['grad']}, expected {n}"
+    )
+    assert "max_nodes" in got.get("refusal", ""), (
+        "drawing it should be refused with a ValueError that names max_nodes"
+    )
+    assert got["seconds to refuse"] < 1.0, (
+        f"refusing took {got['seconds to refuse']:.1f} s: do not walk the whole graph"
+    )
     assert got["copies"] == [n, n, n]
     assert not traced or got["traced"] == [2 + n, 2 * n]
     assert got["held"] > 0 and got["left"] == 0, "the graph is not freed when its root goes"
@@ -82,7 +89,9 @@ del tape, loss, w
 
 
 def test_wide_graphs_take_no_more_time_a_node(backend):
-    """Nothing is quadratic: one Value with 200,000 uses, one sum of 200,000 terms, one dot of as many."""
+    """Nothing is quadratic: one Value with 200,000 uses, one sum of 200,000 terms, one dot of as
+    many.
+    """
     got = run_script(
         backend,
         """

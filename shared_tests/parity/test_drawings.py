@@ -5,7 +5,9 @@ import random
 import pytest
 
 PICTURES = {
-    "the first example": lambda m: (m.Value(2.0, label="a") * m.Value(3.0, label="b") + m.Value(5.0)).tanh(),
+    "the first example": lambda m: (
+        m.Value(2.0, label="a") * m.Value(3.0, label="b") + m.Value(5.0)
+    ).tanh(),
     "a neuron": lambda m: m.Neuron(2)([m.Value(1.0), m.Value(-2.0)]),
     "a neuron of numbers": lambda m: m.Neuron(3, activation="gelu")([1.0, -2.0, 0.5]),
     "a layer": lambda m: m.Layer(2, 4, activation="tanh")([2, 0]),
@@ -13,19 +15,25 @@ PICTURES = {
     "a batch": lambda m: m.MLP(2, [3, 2])([[1.0, 2.0], [3.0, 4.0]]),
     "dot": lambda m: m.dot([m.Value(2.0), 3.0], [m.Value(0.5), m.Value(1.5)], m.Value(1.0)),
     "dot with a number as bias": lambda m: m.dot([m.Value(2.0)], [m.Value(0.5)], 0.25),
-    "linear": lambda m: m.linear([m.Value(1.0), 2.0], [[0.5, m.Value(1.0)], [1.0, 2.0]], [0.5, m.Value(1.0)]),
+    "linear": lambda m: m.linear(
+        [m.Value(1.0), 2.0], [[0.5, m.Value(1.0)], [1.0, 2.0]], [0.5, m.Value(1.0)]
+    ),
     "softmax": lambda m: m.softmax([m.Value(1.0), m.Value(2.0), 3.0]),
     "attention": lambda m: m.scaled_dot_product_attention(
         [m.Value(1.0), 2.0], [[m.Value(1.0), 0.5], [0.0, 1.0]], [[m.Value(3.0)], [4.0]]
     ),
     "a loss": lambda m: m.hinge_loss(m.MLP(2, [2, 1])([[1.0, 2.0], [3.0, 4.0]]), [1, -1]),
     "cross entropy": lambda m: m.cross_entropy(m.Layer(2, 3)([[1.0, 2.0], [0.5, -1.0]]), [0, 2]),
-    "vector style": lambda m: (1 - [1.0, -1.0] * m.MLP(2, [2, 1])([[1.0, 2.0], [3.0, 4.0]])).relu().mean(),
+    "vector style": lambda m: (
+        (1 - [1.0, -1.0] * m.MLP(2, [2, 1])([[1.0, 2.0], [3.0, 4.0]])).relu().mean()
+    ),
     "Vectors": lambda m: m.Vector([1.0, 2.0, 3.0])[1:] * m.Value(2.0) + 1.0,
     "a product of Vectors": lambda m: m.Vector([1.0, 2.0]) @ m.Vector([3.0, 4.0]),
     "several roots": lambda m: [m.Value(1.0) * 2.0, m.Value(3.0)],
     "numbers of every size": lambda m: (m.Value(1e300) * 1e-7 + 1234567.0) ** 0.5 / 3.0 - 1e-5,
-    "a custom operation": lambda m: m.Value(6.0, (m.Value(2.0), m.Value(3.0)), "x·y", "product", (3.0, 2.0)) * 2.0,
+    "a custom operation": lambda m: (
+        m.Value(6.0, (m.Value(2.0), m.Value(3.0)), "x·y", "product", (3.0, 2.0)) * 2.0
+    ),
 }
 
 
@@ -41,4 +49,6 @@ def test_the_same_text(backends, picture, fused):
             part.backward()
         texts[backend.name] = before + backend.draw_dot(root, fused=fused, rankdir="TB").source
     for name, text in texts.items():
-        assert text == texts["pure_python"], f"{name} draws\n{text}\npure_python draws\n{texts['pure_python']}"
+        assert text == texts["pure_python"], (
+            f"{name} draws\n{text}\npure_python draws\n{texts['pure_python']}"
+        )

@@ -1,6 +1,7 @@
 """Every bad input raises the same type with the same words in all three backends."""
 
 import pytest
+
 from cases.bad_inputs import BAD_INPUTS
 from cases.refusals import refusal
 
@@ -14,9 +15,12 @@ def test_the_same_words(backends, bad):
         for error in [refusal(backend, bad)]
     }
     if bad.error in (AttributeError, IndexError):
-        # CPython words these itself, for a slot, a property, a tuple and a compiled class differently.
+        # CPython words these itself, for a slot, a property, a tuple and a compiled class
+        # differently.
         said = {name: kind for name, (kind, _) in said.items()}
-    assert len(set(said.values())) == 1, "\n".join(f"{name}: {words}" for name, words in said.items())
+    assert len(set(said.values())) == 1, "\n".join(
+        f"{name}: {words}" for name, words in said.items()
+    )
 
 
 def words_of(error: Exception) -> str:

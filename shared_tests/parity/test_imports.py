@@ -1,4 +1,6 @@
-"""What is loaded: the compiled module itself, nothing more than is needed, no arrow that must not be."""
+"""What is loaded: the compiled module itself, nothing more than is needed, no arrow that must not
+be.
+"""
 
 import ast
 import json
@@ -8,8 +10,9 @@ import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-import pure_python
 import pytest
+
+import pure_python
 
 MODULES = ("engine", "functional", "nn", "optim")
 PURE = Path(pure_python.__file__).parent
@@ -20,7 +23,9 @@ ENGINES = {f"{backend}.{module}" for backend in BACKENDS for module in MODULES}
 
 def fresh(script: str):
     """What a script prints in an isolated interpreter: no environment variables, no current folder."""
-    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -60,14 +65,23 @@ def test_pure_python_needs_the_standard_library_alone():
 
 
 def test_numpy_vectorized_needs_numpy():
-    others = loaded_by("numpy_vectorized") - set(sys.stdlib_module_names) - {"pure_python", "numpy_vectorized", "numpy"}
+    others = (
+        loaded_by("numpy_vectorized")
+        - set(sys.stdlib_module_names)
+        - {"pure_python", "numpy_vectorized", "numpy"}
+    )
     assert not others, f"import numpy_vectorized loads {', '.join(sorted(others))}"
 
 
 def test_cython_core_needs_no_numpy():
-    others = loaded_by("cython_core") - set(sys.stdlib_module_names) - {"pure_python", "cython_core"}
-    # What Cython registers for all modules that it compiled: its shared types, and a place for tracebacks.
-    others = {name for name in others if not name.startswith("_cython_") and name != "cython_runtime"}
+    others = (
+        loaded_by("cython_core") - set(sys.stdlib_module_names) - {"pure_python", "cython_core"}
+    )
+    # What Cython registers for all modules that it compiled: its shared types, and a place for
+    # tracebacks.
+    others = {
+        name for name in others if not name.startswith("_cython_") and name != "cython_runtime"
+    }
     assert not others, f"import cython_core loads {', '.join(sorted(others))}"
 
 
@@ -76,7 +90,11 @@ def imports_of(file: Path) -> set[str]:
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".pyx":
         return set(re.findall(r"^\s*(?:from|import|cimport)\s+([\w.]+)", text, re.M))
-    package = list(file.relative_to(file.parents[next(i for i, p in enumerate(file.parents) if p.name in BACKENDS) + 1]).parts[:-1])
+    package = list(
+        file.relative_to(
+            file.parents[next(i for i, p in enumerate(file.parents) if p.name in BACKENDS) + 1]
+        ).parts[:-1]
+    )
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -107,19 +125,30 @@ ALLOWED = {
 
 @pytest.mark.parametrize("module", MODULES)
 def test_arrows_within_a_backend(backend, module):
-    """engine imports none of the others, optim and functional the engine, nn these; no backend another's."""
-    folders = [Path(backend.module.__file__).parent, PURE.parents[2] / backend.name / "src" / backend.name]
+    """engine imports none of the others, optim and functional the engine, nn these; no backend
+    another's.
+    """
+    folders = [
+        Path(backend.module.__file__).parent,
+        PURE.parents[2] / backend.name / "src" / backend.name,
+    ]
     files = [folder / f"{module}{suffix}" for folder in folders for suffix in (".py", ".pyx")]
     allowed = {f"{backend.name}.{name}" for name in (module, *ALLOWED[module])}
-    for file in filter(Path.exists, files):  # of a compiled module installed from a wheel there is none
+    for file in filter(
+        Path.exists, files
+    ):  # of a compiled module installed from a wheel there is none
         inner = {name for name in imports_of(file) if name in ENGINES}
-        assert inner <= allowed, f"{backend.name}.{module} imports {', '.join(sorted(inner - allowed))}"
+        assert inner <= allowed, (
+            f"{backend.name}.{module} imports {', '.join(sorted(inner - allowed))}"
+        )
 
 
 def test_no_fallback(backend):
     """A backend that cannot be loaded says so; it does not quietly become another."""
     tree = ast.parse(Path(backend.module.__file__).read_text(encoding="utf-8"))
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)], "no try around the imports"
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)], (
+        "no try around the imports"
+    )
     for name in ("Value", "Vector", "MLP", "Adam", "softmax"):
         owner = getattr(backend, name).__module__
         assert owner.startswith(backend.name), f"{backend.name}.{name} comes from {owner}"

@@ -1,7 +1,10 @@
-"""NumPy's scalars and arrays as operands and inputs of every backend (rules 1.1, 1.9, 1.21, 3.5, 3.8)."""
+"""NumPy's scalars and arrays as operands and inputs of every backend (rules 1.1, 1.9, 1.21, 3.5,
+3.8).
+"""
 
 import numpy as np
 import pytest
+
 from cases.numbers import floats, nested
 
 SCALARS = [
@@ -46,7 +49,12 @@ def test_numpy_scalars_on_both_sides(backend, operator, number):
 
 def test_comparison_with_numpy_scalars(backend):
     v = backend.Value(2.0)
-    assert np.float64(1.0) < v and v > np.float64(1.0) and not np.float64(3.0) <= v and v <= np.int64(2)
+    assert (
+        np.float64(1.0) < v
+        and v > np.float64(1.0)
+        and not np.float64(3.0) <= v
+        and v <= np.int64(2)
+    )
     assert v.maximum(np.float32(3.0)).data == 3.0
 
 
@@ -82,7 +90,10 @@ def test_arrays_and_vectors(backend, operator):
     for got, expected in (
         (apply(array, backend.Vector([1.0, 2.0, 3.0])), apply(array, np.array([1.0, 2.0, 3.0]))),
         (apply(backend.Vector([1.0, 2.0, 3.0]), array), apply(np.array([1.0, 2.0, 3.0]), array)),
-        (apply(np.float64(2.0), backend.Vector([1.0, 2.0, 3.0])), apply(2.0, np.array([1.0, 2.0, 3.0]))),
+        (
+            apply(np.float64(2.0), backend.Vector([1.0, 2.0, 3.0])),
+            apply(2.0, np.array([1.0, 2.0, 3.0])),
+        ),
     ):
         assert isinstance(got, backend.Vector), f"the result is a {type(got).__name__}"
         np.testing.assert_allclose(floats(got), expected, rtol=1e-12)
@@ -113,7 +124,10 @@ def test_functional_takes_arrays(backend):
     assert backend.mse_loss(scores, x).data == ((0.5 - 1) ** 2 + (-0.5 - 2) ** 2 + 1) / 3
     a = backend.cross_entropy([[1.0, 2.0], [3.0, 0.0]], np.array([0, 1]))
     assert a.data == backend.cross_entropy([[1.0, 2.0], [3.0, 0.0]], [0, 1]).data
-    assert backend.cross_entropy([1.0, 2.0], np.int32(1)).data == backend.cross_entropy([1.0, 2.0], 1).data
+    assert (
+        backend.cross_entropy([1.0, 2.0], np.int32(1)).data
+        == backend.cross_entropy([1.0, 2.0], 1).data
+    )
     with pytest.raises(TypeError):
         backend.cross_entropy([[1.0, 2.0]], np.array([1.0]))
 

@@ -1,8 +1,11 @@
-"""The comparisons are tested: a difference planted in one backend must be found by the test that looks for it."""
+"""The comparisons are tested: a difference planted in one backend must be found by the test that
+looks for it.
+"""
 
 from pathlib import Path
 
 import pytest
+
 from cases.suite_runs import run_pytest
 
 HERE = Path(__file__).parent

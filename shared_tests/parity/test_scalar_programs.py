@@ -1,9 +1,12 @@
-"""Random scalar programs: the backends against each other, PyTorch and a naive reference (rule 1.18)."""
+"""Random scalar programs: the backends against each other, PyTorch and a naive reference (rule
+1.18).
+"""
 
 import pytest
+from hypothesis import assume, example, given, settings
+
 from cases.numbers import same
 from cases.programs import Program, Step, apply, programs, run, run_torch, tame, tolerances
-from hypothesis import assume, example, given, settings
 
 
 def differences(ours, theirs):
@@ -50,7 +53,9 @@ def test_the_naive_reference_and_pytorch(three, program):
         answers[name] = data + grads[: len(program.leaves)]
     for name, answer in answers.items():
         for i, (got, x, tolerance) in enumerate(zip(answer, numbers, allowed, strict=True)):
-            assert abs(got - x) <= tolerance, f"{name}, number {i}: {got!r}, the reference says {x!r} ± {tolerance:.2g}"
+            assert abs(got - x) <= tolerance, (
+                f"{name}, number {i}: {got!r}, the reference says {x!r} ± {tolerance:.2g}"
+            )
 
 
 @settings(max_examples=300)

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+
 from cases.numbers import floats, nested, same, worst
 
 X = [[0.5, -1.0], [2.0, 0.25]]
@@ -48,10 +49,15 @@ def test_through_pytorch(backends, tmp_path):
     for backend in backends:
         model = backend.MLP(2, [4, 1], seed=2)
         model.load(tmp_path / "theirs.safetensors")
-        assert {n: nested(d) for n, d in model.state_dict().items()} == {n: t.tolist() for n, t in tensors.items()}
+        assert {n: nested(d) for n, d in model.state_dict().items()} == {
+            n: t.tolist() for n, t in tensors.items()
+        }
         save_file({n: t.float() for n, t in tensors.items()}, tmp_path / "single.safetensors")
         model.load(tmp_path / "single.safetensors")
-        assert floats(model.state_dict()["layers.0.weight"]) == tensors["layers.0.weight"].float().flatten().tolist()
+        assert (
+            floats(model.state_dict()["layers.0.weight"])
+            == tensors["layers.0.weight"].float().flatten().tolist()
+        )
 
 
 def test_an_optimiser_goes_on_in_the_other_scalar_backend(three):

@@ -4,6 +4,7 @@ import gc
 import random
 
 import pytest
+
 from cases.moons import LOSSES, learning_rate, moons
 from cases.numbers import all_close, close, floats, same, worst
 
@@ -41,22 +42,29 @@ ONE_OUTPUT = {
     "hinge_loss, single calls": lambda m, model: m.hinge_loss(single(m, model), LABELS),
     "hinge_loss, batch": lambda m, model: m.hinge_loss(batch(m, model), LABELS),
     "mse_loss": lambda m, model: m.mse_loss(batch(m, model), LABELS),
-    "binary_cross_entropy": lambda m, model: m.binary_cross_entropy_with_logits(batch(m, model), TARGETS),
+    "binary_cross_entropy": lambda m, model: m.binary_cross_entropy_with_logits(
+        batch(m, model), TARGETS
+    ),
     "vector style": vector_style,
     "micrograd style": micrograd_style,
 }
 TWO_OUTPUTS = {
     "cross_entropy, batch": lambda m, model: m.cross_entropy(batch(m, model), CLASSES),
     "cross_entropy, single calls": lambda m, model: m.cross_entropy(single(m, model), CLASSES),
-    "log_softmax by hand": lambda m, model: -sum(
-        m.log_softmax(o)[c] for o, c in zip(single(m, model), CLASSES, strict=True)
-    ) / len(CLASSES),
+    "log_softmax by hand": lambda m, model: (
+        -sum(m.log_softmax(o)[c] for o, c in zip(single(m, model), CLASSES, strict=True))
+        / len(CLASSES)
+    ),
 }
 
 
-def run(m, activation, optimiser, loss_of, outputs=1, steps=8, output_activation="linear", replay=False):
+def run(
+    m, activation, optimiser, loss_of, outputs=1, steps=8, output_activation="linear", replay=False
+):
     """Everything that a training run computes: losses, and data and gradient of every parameter."""
-    model = m.MLP(2, [5, 4, outputs], activation=activation, output_activation=output_activation, seed=11)
+    model = m.MLP(
+        2, [5, 4, outputs], activation=activation, output_activation=output_activation, seed=11
+    )
     make = OPTIMISERS[optimiser]
     optimiser = make(m, model.parameters()) if make else None
     tape, told = None, []
@@ -78,7 +86,9 @@ def run(m, activation, optimiser, loss_of, outputs=1, steps=8, output_activation
         told.append(by_name(model, "data"))
     if optimiser:
         state = optimiser.state_dict()
-        told.append([x for key in sorted(state) if isinstance(state[key], list) for x in state[key]])
+        told.append(
+            [x for key in sorted(state) if isinstance(state[key], list) for x in state[key]]
+        )
     return told
 
 
@@ -95,7 +105,9 @@ def compare(backends, **options):
     runs = {backend.name: run(backend, **options) for backend in backends}
     pure, cython, array = runs["pure_python"], runs["cython_core"], runs["numpy_vectorized"]
     for step, (a, b) in enumerate(zip(pure, cython, strict=True)):
-        assert len(a) == len(b) and all(map(same, a, b)), f"record {step}, cython_core: {worst(b, a)}"
+        assert len(a) == len(b) and all(map(same, a, b)), (
+            f"record {step}, cython_core: {worst(b, a)}"
+        )
     # Rounding grows with the steps, and the moments' order differs with the parameters'.
     for step, (a, b) in enumerate(zip(pure[:24], array, strict=False)):
         rtol = 1e-12 if step < 3 else 1e-9
@@ -105,7 +117,12 @@ def compare(backends, **options):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_every_activation_and_optimiser(backends, activation, optimiser):
-    compare(backends, activation=activation, optimiser=optimiser, loss_of=ONE_OUTPUT["hinge_loss, batch"])
+    compare(
+        backends,
+        activation=activation,
+        optimiser=optimiser,
+        loss_of=ONE_OUTPUT["hinge_loss, batch"],
+    )
 
 
 @pytest.mark.parametrize("loss", ONE_OUTPUT)
@@ -117,13 +134,24 @@ def test_every_way_to_write_it(backends, loss, replay):
 @pytest.mark.parametrize("loss", TWO_OUTPUTS)
 @pytest.mark.parametrize("replay", [False, True], ids=["", "Tape"])
 def test_two_outputs(backends, loss, replay):
-    compare(backends, activation="gelu", optimiser="Adam", loss_of=TWO_OUTPUTS[loss], outputs=2, replay=replay)
+    compare(
+        backends,
+        activation="gelu",
+        optimiser="Adam",
+        loss_of=TWO_OUTPUTS[loss],
+        outputs=2,
+        replay=replay,
+    )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_output_activation(backends, activation):
     compare(
-        backends, activation="silu", optimiser="SGD", loss_of=ONE_OUTPUT["mse_loss"], output_activation=activation
+        backends,
+        activation="silu",
+        optimiser="SGD",
+        loss_of=ONE_OUTPUT["mse_loss"],
+        output_activation=activation,
     )
 
 
@@ -162,7 +190,9 @@ def test_two_moons_to_the_end(backends):
     runs = {backend.name: moons_run(backend, 100) for backend in backends}
     for name, (losses, _, right) in runs.items():
         for step, known in LOSSES.items():
-            assert close(losses[step], known, 1e-9), f"{name}: the loss before step {step} is {losses[step]!r}"
+            assert close(losses[step], known, 1e-9), (
+                f"{name}: the loss before step {step} is {losses[step]!r}"
+            )
         assert right == 100, f"{name}: {right} of 100 training points are classified right"
     pure, cython = runs["pure_python"], runs["cython_core"]
     assert pure[0] == cython[0], "the losses differ"

@@ -1,13 +1,16 @@
-"""Random programs of Vectors and fused functions: bit for bit, and with arrays to 1e-12 (rule 1.18)."""
+"""Random programs of Vectors and fused functions: bit for bit, and with arrays to 1e-12 (rule
+1.18).
+"""
 
 import math
 from dataclasses import dataclass
 
 import pytest
-from cases.numbers import floats, same
-from cases.operations import UNARY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cases.numbers import floats, same
+from cases.operations import UNARY
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,9 @@ OVER = ("softmax", "log_softmax", "rms_norm")
 LOSSES = {
     "mse_loss": lambda m, v, w: m.mse_loss(v, w),
     "hinge_loss": lambda m, v, w: m.hinge_loss(v, [1.0 if i % 2 else -1.0 for i in range(len(v))]),
-    "binary_cross_entropy_with_logits": lambda m, v, w: m.binary_cross_entropy_with_logits(v, [i / 5 for i in range(len(v))]),
+    "binary_cross_entropy_with_logits": lambda m, v, w: m.binary_cross_entropy_with_logits(
+        v, [i / 5 for i in range(len(v))]
+    ),
     "cross_entropy": lambda m, v, w: m.cross_entropy([v, w], [0, len(v) - 1]),
     "dot": lambda m, v, w: m.dot(v, w, 0.5),
     "dot with numbers": lambda m, v, w: m.dot(v, [0.1 * i for i in range(len(v))], w[0]),
@@ -40,7 +45,9 @@ LOSSES = {
 }
 MATRICES = {
     "linear": lambda m, v, w: m.linear(v, [w] * len(v), w),
-    "linear of a batch": lambda m, v, w: (m.linear([v, w], [w, v], [0.5, -0.5]) * [[1.0, 2.0], [3.0, 4.0]]).sum() + v,
+    "linear of a batch": lambda m, v, w: (
+        (m.linear([v, w], [w, v], [0.5, -0.5]) * [[1.0, 2.0], [3.0, 4.0]]).sum() + v
+    ),
     "attention": lambda m, v, w: m.scaled_dot_product_attention(v, [w, v], [v, w]),
     "softmax of rows": lambda m, v, w: m.softmax(m.Vector([v, w]))[1],
     "rows": lambda m, v, w: (m.Vector([v, w]) * m.Vector([w, v])).mean() + w,
@@ -49,7 +56,9 @@ MATRICES = {
 
 @dataclass(frozen=True)
 class Program:
-    """Vectors of n, then steps: (kind, name, first, second). The indices count modulo what is there."""
+    """Vectors of n, then steps: (kind, name, first, second). The indices count modulo what is
+    there.
+    """
 
     leaves: tuple[tuple[float, ...], ...]
     steps: tuple[tuple, ...]
@@ -68,7 +77,9 @@ def programs(draw, of=numbers):
         st.tuples(st.just("function"), st.sampled_from(list(FUNCTIONS)), index, index),
         st.tuples(st.just("operator"), st.sampled_from(list(OPERATORS)), index, index),
         st.tuples(st.just("with a number"), st.sampled_from(list(OPERATORS)), index, of),
-        st.tuples(st.just("with a list"), st.sampled_from(list(OPERATORS)), index, st.tuples(*[of] * n)),
+        st.tuples(
+            st.just("with a list"), st.sampled_from(list(OPERATORS)), index, st.tuples(*[of] * n)
+        ),
         st.tuples(st.just("reduction"), st.sampled_from(REDUCTIONS), index, index),
         st.tuples(st.just("over"), st.sampled_from(OVER), index, index),
         st.tuples(st.just("loss"), st.sampled_from(list(LOSSES)), index, index),
@@ -111,7 +122,11 @@ def run(backend, program):
             errors.append((kind, name, type(error).__name__, str(error)))
     (vectors[-1] * 0.75).sum().backward()
     vectors[len(vectors) // 2].backward()
-    return [x for v in vectors for x in floats(v.data)], [x for v in vectors for x in floats(v.grad)], errors
+    return (
+        [x for v in vectors for x in floats(v.data)],
+        [x for v in vectors for x in floats(v.grad)],
+        errors,
+    )
 
 
 @settings(max_examples=1500)
@@ -139,10 +154,14 @@ def test_arrays_agree(three, program):
         return
     other_data, other_grads, _ = run(three["numpy_vectorized"], program)
     scale = max(map(abs, data), default=0.0)
-    # Only the leaves' gradients: where a Vector is an array, taking elements out of it makes another node.
+    # Only the leaves' gradients: where a Vector is an array, taking elements out of it makes
+    # another node.
     count = sum(map(len, program.leaves))
     grads, near_grads, other_grads = grads[:count], near_grads[:count], other_grads[:count]
-    for what, ours, near, theirs in (("data", data, near_data, other_data), ("grad", grads, near_grads, other_grads)):
+    for what, ours, near, theirs in (
+        ("data", data, near_data, other_data),
+        ("grad", grads, near_grads, other_grads),
+    ):
         for i, (x, y, z) in enumerate(zip(ours, near, theirs, strict=True)):
             allowed = 1e-12 * max(abs(x), 1e-3 * scale) + 100 * abs(x - y) + 1e-15
             assert abs(x - z) <= allowed, f"{what} {i}: {z!r}, pure_python has {x!r}"
@@ -201,4 +220,6 @@ def test_tape(three, program):
         tape.backward()
         other.backward()
         for leaf, again in zip(vectors, fresh[: len(program.leaves)], strict=False):
-            assert all(map(same, floats(leaf.grad), floats(again.grad))), f"{backend.name}: {leaf.grad}, {again.grad}"
+            assert all(map(same, floats(leaf.grad), floats(again.grad))), (
+                f"{backend.name}: {leaf.grad}, {again.grad}"
+            )

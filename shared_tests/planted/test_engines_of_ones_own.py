@@ -1,6 +1,7 @@
 """What a learner sees who points the suite at an engine that is not finished, or not there."""
 
 import pytest
+
 from cases.suite_runs import run_suite
 
 HALF_WRITTEN = '''
@@ -56,16 +57,25 @@ class Value:
 def test_a_half_written_value(tmp_path):
     """It passes what it can, and is told in one line each what comes next."""
     (tmp_path / "half.py").write_text(HALF_WRITTEN)
-    run = run_suite(tmp_path, "half", "names", "value", "backward", "functions", "vector", "nn", "graph")
+    run = run_suite(
+        tmp_path, "half", "names", "value", "backward", "functions", "vector", "nn", "graph"
+    )
     assert run.code == 1, run.text[-2000:]
-    for test in ("test_holds_a_float[half-2.0]", "test_a_sum[half]", "test_a_product[half]", "test_gradients_add_up[half]"):
+    for test in (
+        "test_holds_a_float[half-2.0]",
+        "test_a_sum[half]",
+        "test_a_product[half]",
+        "test_gradients_add_up[half]",
+    ):
         assert test not in run.failures
     assert "walks the graph by recursion" in run.message_of("test_deeper_than_recursion_goes")
     assert "Value has no `tanh` yet" in run.message_of("test_values[half-tanh]")
     assert "half has no `Vector` yet" in run.message_of("test_reductions")
     assert "does not have yet" in run.message_of("test_every_name_is_there")
     (line,) = [line for line in run.text.splitlines() if line.startswith("half: names ")]
-    assert ", value " in line and "; next: test_starts_with_no_gradient_and_no_history[half]" in line
+    assert (
+        ", value " in line and "; next: test_starts_with_no_gradient_and_no_history[half]" in line
+    )
     assert "INTERNALERROR" not in run.text and "errors during collection" not in run.text
 
 
@@ -85,7 +95,11 @@ def test_an_empty_module(tmp_path):
     [
         ("nowhere", None, "backend 'nowhere' cannot be imported: ModuleNotFoundError"),
         ("broken", "def f(:\n", "backend 'broken' cannot be imported: SyntaxError"),
-        ("needy", "import a_package_that_is_not_there\n", "No module named 'a_package_that_is_not_there'"),
+        (
+            "needy",
+            "import a_package_that_is_not_there\n",
+            "No module named 'a_package_that_is_not_there'",
+        ),
         ("raising", "raise RuntimeError('of its own')\n", "RuntimeError: of its own"),
     ],
 )

@@ -8,15 +8,23 @@ import ast
 import shutil
 from pathlib import Path
 
-import pure_python
 import pytest
+
+import pure_python
 from cases.suite_runs import run_suite
+
 
 def copy_of_the_engine(folder: Path) -> Path:
     package = folder / "faulty"
-    shutil.copytree(Path(pure_python.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "training"))
+    shutil.copytree(
+        Path(pure_python.__file__).parent,
+        package,
+        ignore=shutil.ignore_patterns("__pycache__", "training"),
+    )
     for file in package.rglob("*.py"):
-        file.write_text(file.read_text(encoding="utf-8").replace("pure_python", "faulty"), encoding="utf-8")
+        file.write_text(
+            file.read_text(encoding="utf-8").replace("pure_python", "faulty"), encoding="utf-8"
+        )
     return package
 
 
@@ -35,14 +43,20 @@ def overwrite_gradients(package: Path) -> None:
         count = 0
 
         def visit_AugAssign(self, node):
-            if isinstance(node.target, ast.Attribute) and node.target.attr.endswith("grad") and isinstance(node.op, ast.Add):
+            if (
+                isinstance(node.target, ast.Attribute)
+                and node.target.attr.endswith("grad")
+                and isinstance(node.op, ast.Add)
+            ):
                 self.count += 1
                 return ast.copy_location(ast.Assign([node.target], node.value), node)
             return node
 
     planting, file = Overwrite(), package / "engine.py"
     tree = planting.visit(ast.parse(file.read_text(encoding="utf-8")))
-    assert planting.count > 3, "the engine adds to gradients in another way now: plant this fault anew"
+    assert planting.count > 3, (
+        "the engine adds to gradients in another way now: plant this fault anew"
+    )
     file.write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
 
 
@@ -195,7 +209,9 @@ def test_a_planted_fault_is_named(fault, tmp_path):
     run = run_suite(tmp_path, "faulty", chapter)
     assert run.code == 1, f"pytest ended with {run.code}:\n{run.text[-2000:]}"
     message = run.message_of(test)
-    assert words in message, f"{test} failed, and its message is {message!r}: it should say {words!r}"
+    assert words in message, (
+        f"{test} failed, and its message is {message!r}: it should say {words!r}"
+    )
 
 
 def test_a_leak_is_measured(tmp_path):
@@ -211,12 +227,26 @@ def test_a_leak_is_measured(tmp_path):
         "Value.__init__ = init\n"
     )(package)
     run = run_suite(tmp_path, "faulty", "depth_and_memory")
-    assert "memory grew by" in run.message_of("test_memory_stays_what_it_was[faulty-custom operations, no_grad, copies]")
+    assert "memory grew by" in run.message_of(
+        "test_memory_stays_what_it_was[faulty-custom operations, no_grad, copies]"
+    )
 
 
 def test_the_copy_without_a_fault_passes(tmp_path):
     """The other side of the above: what fails there fails because of the fault."""
     copy_of_the_engine(tmp_path)
-    run = run_suite(tmp_path, "faulty", "names", "value", "backward", "functions", "vector", "functional", "nn", "optim", "graph")
+    run = run_suite(
+        tmp_path,
+        "faulty",
+        "names",
+        "value",
+        "backward",
+        "functions",
+        "vector",
+        "functional",
+        "nn",
+        "optim",
+        "graph",
+    )
     assert run.code == 0 and not run.failures, run.text[-2000:]
     assert "faulty: names " in run.text and "next:" not in run.text
