@@ -1,0 +1,237 @@
+"""Which contests there are, who takes part in each, and at which sizes.
+
+In every contest the first contestant's numbers are the reference.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .contest import Contest, Contestant
+from .worker import BACKENDS
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+MOONS = {"name": "moons"}
+NETWORKS = [([64, 128, 128, 10], 256), ([784, 256, 128, 10], 128), ([784, 512, 512, 10], 1024)]
+SMALL = [2, 16, 16, 1]
+
+
+def size_name(nodes: int) -> str:
+    return "10" + "⁰¹²³⁴⁵⁶⁷⁸⁹"[round(math.log10(nodes))]
+
+
+def contests(quick: bool) -> list[list[Contest]]:
+    """By workload: the contests whose contestants can keep their processes."""
+    return [
+        graphs("chain", quick),
+        graphs("dag", quick),
+        growth("chain", quick),
+        growth("dag", quick),
+        memory(quick),
+        moons(),
+        networks(quick),
+        gpt(),
+        imports(quick),
+    ]
+
+
+def who(name: str, make: str, *, ours: bool = False, **settings: Any) -> Contestant:
+    """A contestant; what is no setting of its process is an argument of its workload."""
+    own = {k: settings.pop(k) for k in ("threads", "collector") if k in settings}
+    return Contestant(name, make, settings, peer=not ours, **own)
+
+
+# Graphs of single operations ------------------------------------------------------------------
+
+
+def graphs(kind: str, quick: bool) -> list[Contest]:
+    """Build, backward and free; and the graph recorded once and replayed."""
+    made = []
+    for nodes in SIZES[:4] if quick else SIZES:
+        of = {"kind": kind, "nodes": nodes}
+        values = "chain:of_values"
+        entered: list[tuple[int, Contestant]] = [  # up to which size
+            (10_000_000, who("cython_core", values, ours=True, engine="cython_core", **of)),
+            (10_000_000, who("float", "chain:of_floats", **of)),
+            (1_000_000, who("pure_python", values, ours=True, engine="pure_python", **of)),
+            (
+                100_000,
+                who(
+                    "pure_python, collector off",
+                    values,
+                    ours=True,
+                    engine="pure_python",
+                    collector=False,
+                    **of,
+                ),
+            ),
+            (
+                100_000,
+                who("numpy_vectorized", values, ours=True, engine="numpy_vectorized", **of),
+            ),
+            (100_000, who("slots Value", values, engine="slots", **of)),
+            (100_000, who("micrograd", values, engine="micrograd", **of)),
+            (
+                100_000,
+                who("micrograd, collector off", values, engine="micrograd", collector=False, **of),
+            ),
+            (10_000, who("torch", "chain:of_torch", **of)),
+            (1_000, who("autograd", "chain:of_autograd", **of)),
+            (1_000, who("mygrad", "chain:of_mygrad", **of)),
+        ]
+        last = 10_000 if quick else 10_000_000  # of all but the fastest
+        playing = [c for most, c in entered if nodes <= (min(most, last) if most < 1e7 else most)]
+        made.append(Contest(kind, size_name(nodes), playing))
+    for nodes in (1_000, 10_000) if quick else (1_000, 100_000):
+        of = {"kind": kind, "nodes": nodes}
+        playing = [
+            who(f"{b}, Tape", "chain:of_tape", ours=True, engine=b, **of)
+            for b in reversed(BACKENDS)
+        ]
+        playing.append(who("casadi", "chain:of_casadi", **of))
+        if nodes == 1_000:  # its compiler takes minutes for more
+            playing.append(who("jax", "chain:of_jax", **of))
+        made.append(Contest(kind, f"{size_name(nodes)}, replayed", playing))
+    return made
+
+
+def growth(kind: str, quick: bool) -> list[Contest]:
+    """One operation of cython_core in graphs of all sizes: each its own process, all in turn."""
+    playing = [
+        who(
+            size_name(nodes),
+            "chain:of_values",
+            ours=True,
+            kind=kind,
+            nodes=nodes,
+            engine="cython_core",
+        )
+        for nodes in (SIZES[1:4] if quick else SIZES[1:])
+    ]
+    return [Contest(kind, "growth", playing, tolerance=math.inf)]
+
+
+def memory(quick: bool) -> list[Contest]:
+    """Bytes a node, and what is left: in a fresh process each time."""
+    most = 1_000_000 if quick else 10_000_000
+    made = []
+    for kind in ("chain", "dag"):
+        entered = [("cython_core", 1_000_000), ("cython_core", most)]
+        entered += [("pure_python", 100_000), ("numpy_vectorized", 100_000)]
+        entered += [("slots", 100_000), ("micrograd", 100_000)]
+        playing = [
+            who(
+                f"{engine}, {size_name(nodes)}",
+                "resources:Memory",
+                ours=engine in BACKENDS,
+                kind=kind,
+                nodes=nodes,
+                engine=engine,
+            )
+            for engine, nodes in dict.fromkeys(entered)
+        ]
+        made.append(Contest("memory", kind, playing, tolerance=math.inf, fresh=True, rounds=3))
+    return made
+
+
+# Networks -------------------------------------------------------------------------------------
+
+
+def moons() -> list[Contest]:
+    """The full-batch step on two moons, in every style and by every peer."""
+
+    def each(title: str, make: str, **arguments: Any) -> list[Contestant]:
+        return [
+            who(f"{b}, {title}", make, ours=True, engine=b, **arguments) for b in reversed(BACKENDS)
+        ]
+
+    playing = [
+        *each("script", "networks:script"),
+        *each("vector style", "networks:vector_style"),
+        *each("batched", "networks:batched", problem=MOONS),
+        *each("Tape of the batch", "networks:tape", problem=MOONS, style="batched"),
+        *each("Tape of the script", "networks:tape", problem=MOONS, style="script"),
+    ]
+    for b in ("cython_core", "pure_python"):
+        of = {"ours": True, "engine": b}
+        playing.append(who(f"{b}, atomic", "networks:atomic", **of))
+        playing.append(
+            who(f"{b}, Tape of atoms", "networks:tape", problem=MOONS, style="atomic", **of)
+        )
+    off = {"engine": "pure_python", "collector": False, "ours": True}
+    playing += [
+        who("pure_python, script, collector off", "networks:script", **off),
+        who("slots Value, atomic", "networks:atomic", engine="slots"),
+        who("micrograd, script", "networks:script", engine="micrograd"),
+        who(
+            "micrograd, script, collector off",
+            "networks:script",
+            engine="micrograd",
+            collector=False,
+        ),
+        who("NumPy by hand", "networks:by_hand", problem=MOONS),
+        who("torch, L2 in the loss", "networks:of_torch", problem=MOONS, decay=False),
+        who("torch", "networks:of_torch", problem=MOONS),
+        who("torch, 2 threads", "networks:of_torch", problem=MOONS, threads=2),
+        who("jax", "networks:of_jax", problem=MOONS),
+        who("casadi", "networks:of_casadi"),
+        who("autograd", "networks:of_autograd", problem=MOONS),
+        who("mygrad", "networks:of_mygrad", problem=MOONS),
+    ]
+    return [Contest("moons", "a step", playing)]
+
+
+def networks(quick: bool) -> list[Contest]:
+    """Training steps of numpy_vectorized beside NumPy by hand, torch and jax, by threads."""
+    cases = [(SMALL, 100, "float64")]
+    for sizes, batch in NETWORKS[: 1 if quick else None]:
+        cases += [(sizes, batch, dtype) for dtype in ("float32", "float64")]
+    made = []
+    for sizes, batch, dtype in cases:
+        of = {"problem": {"name": "drawn", "sizes": sizes, "batch": batch, "dtype": dtype}}
+        playing = []
+        for threads in (1, 2):
+            end = f", {threads} thread" + "s" * (threads > 1)
+            of["threads"] = threads
+            mine = {"ours": True, "engine": "numpy_vectorized", **of}
+            playing += [
+                who("NumPy by hand" + end, "networks:by_hand", **of),
+                who("numpy_vectorized" + end, "networks:batched", **mine),
+                who(
+                    "numpy_vectorized, Tape" + end,
+                    "networks:tape",
+                    style="batched",
+                    **mine,
+                ),
+                who("torch" + end, "networks:of_torch", **of),
+                who("jax" + end, "networks:of_jax", **of),
+            ]
+        tolerance = 1e-9 if dtype == "float64" else 1e-4
+        case = f"({','.join(map(str, sizes))}) x {batch}, {dtype}"
+        made.append(Contest("networks", case, playing, tolerance))
+    return made
+
+
+def gpt() -> list[Contest]:
+    """A step of the small GPT on one document."""
+    values = [(b, b) for b in reversed(BACKENDS)] + [("slots Value", "slots")]
+    playing = [
+        who(f"{name}, scalar style", "gpt:scalar_style", ours=engine in BACKENDS, engine=engine)
+        for name, engine in values
+    ]
+    playing += [
+        who(f"{b}, vector style", "gpt:vector_style", ours=True, engine=b)
+        for b in reversed(BACKENDS)
+    ]
+    return [Contest("gpt", "a step", playing)]
+
+
+def imports(quick: bool) -> list[Contest]:
+    """A first import, in a fresh interpreter."""
+    playing = [
+        who(f"import {name}", "resources:Import", ours=name in BACKENDS, module=name)
+        for name in (*reversed(BACKENDS), "numpy", "torch")
+        if not (quick and name == "torch")
+    ]
+    return [Contest("imports", "first import", playing)]
