@@ -53,7 +53,14 @@ cdef extern from *:
     #define hold(cell) Py_INCREF((PyObject *)(cell))
     #define let_go(cell) Py_DECREF((PyObject *)(cell))
     """
+    ctypedef object (*binaryfunc)(object, object)
+    ctypedef struct NumberSlots "PyNumberMethods":
+        binaryfunc nb_add
+        binaryfunc nb_subtract
+        binaryfunc nb_multiply
+        binaryfunc nb_true_divide
     ctypedef struct TypeObject "PyTypeObject":
+        NumberSlots *tp_as_number
         void (*tp_dealloc)(PyObject *) noexcept
         PyObject *(*tp_alloc)(TypeObject *, Py_ssize_t) except NULL
         void (*tp_free)(void *) noexcept
@@ -80,6 +87,7 @@ cdef enum:
     CELLS = 4096 - 18
     REGION = 1 << 21            # bytes, and its alignment: what is asked of the system at once
     SLABS = 8                   # in a region
+    LOOK_AHEAD = 12             # cells; fewer than the header has room for
     KEPT = 160                  # empty slabs (40 MB) that wait for the next graph; more go back
 
 # Marks are there for two passes over the graph in the order of creation, newest first. They may
@@ -459,6 +467,8 @@ cdef inline Cell *take_mark(int which) noexcept nogil:
     """
     cdef Pass *p = &passes[which]
     cdef Slab *slab
+    cdef Cell *c
+    cdef Cell *soon
     cdef int word = p.scan_from, bit
     while p.count:
         slab = p.heap[0]
@@ -467,7 +477,11 @@ cdef inline Cell *take_mark(int which) noexcept nogil:
                 bit = highest_bit(slab.marks[which][word])
                 slab.marks[which][word] ^= (<uint64_t>1) << bit
                 p.scan_from = word
-                return <Cell *>(<char *>slab + (64 * word + bit) * CELL)
+                c = <Cell *>(<char *>slab + (64 * word + bit) * CELL)
+                soon = c - LOOK_AHEAD  # maybe rubbish, or the header: then this does no harm
+                prefetch(soon.left)
+                prefetch(soon.right.value)
+                return c
             word -= 1
         dequeue(which)
         if which == DYING and slab.count == CELLS and slab != newest:

@@ -1253,10 +1253,53 @@ def restore(kind, data, grad, label):
     return value
 
 
-# The slots of the type that arena.pxi fills: its memory, and freeing without recursion.
+# What Python calls for an operator, without the detour by methods, for the operands that it mostly
+# meets. All others go the way of the methods.
+
+cdef inline object at_once(
+    int code, int with_number, int number_with, binaryfunc otherwise, object a, object b
+):
+    if is_value_exactly(<void *>a, value_type):
+        if is_value_exactly(<void *>b, value_type):
+            return apply2(code, cell_of(a), cell_of(b))
+        if PyFloat_CheckExact(b):
+            return apply1(with_number, cell_of(a), PyFloat_AS_DOUBLE(b))
+    elif PyFloat_CheckExact(a) and is_value_exactly(<void *>b, value_type):
+        return apply1(number_with, cell_of(b), PyFloat_AS_DOUBLE(a))
+    return otherwise(a, b)
+
+
+cdef binaryfunc add_methods, subtract_methods, multiply_methods, divide_methods
+
+
+cdef object add(object a, object b):
+    return at_once(ADD, ADD_NUMBER, ADD_NUMBER, add_methods, a, b)
+
+
+cdef object subtract(object a, object b):
+    return at_once(SUBTRACT, SUBTRACT_NUMBER, NUMBER_SUBTRACT, subtract_methods, a, b)
+
+
+cdef object multiply(object a, object b):
+    return at_once(MULTIPLY, MULTIPLY_NUMBER, MULTIPLY_NUMBER, multiply_methods, a, b)
+
+
+cdef object divide(object a, object b):
+    return at_once(DIVIDE, DIVIDE_NUMBER, NUMBER_DIVIDE, divide_methods, a, b)
+
+
+# The slots of the type that are ours: its memory, freeing without recursion, the operators.
 value_type = <TypeObject *><PyObject *>Value
 value_type.tp_alloc = value_alloc
 value_type.tp_dealloc = value_dealloc
+add_methods = value_type.tp_as_number.nb_add
+subtract_methods = value_type.tp_as_number.nb_subtract
+multiply_methods = value_type.tp_as_number.nb_multiply
+divide_methods = value_type.tp_as_number.nb_true_divide
+value_type.tp_as_number.nb_add = add
+value_type.tp_as_number.nb_subtract = subtract
+value_type.tp_as_number.nb_multiply = multiply
+value_type.tp_as_number.nb_true_divide = divide
 if sizeof(Cell) != CELL or (<PyObject *>Value == NULL) or sizeof(Slab) > HEADER:
     raise ImportError("cython_core was compiled for a machine that it is not laid out for")
 
