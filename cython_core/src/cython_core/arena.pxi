@@ -234,6 +234,7 @@ cdef inline Cell *node_cell() except NULL:
         next_slab_of_nodes()
     cdef Cell *c = <Cell *>cursor
     cursor += CELL
+    prefetch(c + 16)
     become_value(c, value_type)
     return c
 
@@ -340,6 +341,7 @@ cdef void value_dealloc(PyObject *o) noexcept:
     global dying, burying, cursor
     cdef Cell *c = <Cell *>o
     cdef Cell *anchor = NULL
+    cdef Cell *last = NULL
     cdef PyObject *label
     passes[DYING].scan_from = WORDS - 1  # it may be newer than what is being freed
     if is_value_exactly(c, value_type):
@@ -364,12 +366,14 @@ cdef void value_dealloc(PyObject *o) noexcept:
             if c == NULL:
                 break
             dying = NULL
+            last = NULL
         else:
             if dying != NULL:
                 c = dying
                 dying = NULL
                 set_mark(c, DYING)
-            c = take_mark(DYING)
+            c = take_mark(DYING) if last == NULL else take_mark_after(last, DYING)
+            last = c
             if c == NULL:
                 continue
         bury(c)
@@ -467,8 +471,6 @@ cdef inline Cell *take_mark(int which) noexcept nogil:
     """
     cdef Pass *p = &passes[which]
     cdef Slab *slab
-    cdef Cell *c
-    cdef Cell *soon
     cdef int word = p.scan_from, bit
     while p.count:
         slab = p.heap[0]
@@ -477,11 +479,7 @@ cdef inline Cell *take_mark(int which) noexcept nogil:
                 bit = highest_bit(slab.marks[which][word])
                 slab.marks[which][word] ^= (<uint64_t>1) << bit
                 p.scan_from = word
-                c = <Cell *>(<char *>slab + (64 * word + bit) * CELL)
-                soon = c - LOOK_AHEAD  # maybe rubbish, or the header: then this does no harm
-                prefetch(soon.left)
-                prefetch(soon.right.value)
-                return c
+                return <Cell *>(<char *>slab + (64 * word + bit) * CELL)
             word -= 1
         dequeue(which)
         if which == DYING and slab.count == CELLS and slab != newest:
@@ -489,6 +487,22 @@ cdef inline Cell *take_mark(int which) noexcept nogil:
         word = WORDS - 1
     p.scan_from = WORDS - 1
     return NULL
+
+
+cdef inline Cell *take_mark_after(Cell *c, int which) noexcept nogil:
+    """The same after c was taken. Mostly it is the neighbour: guessed, the processor need not wait
+    for the marks to know where to go on."""
+    cdef Slab *slab = slab_of(c)
+    cdef size_t i = (<size_t>c & (SLAB - 1)) // CELL - 1
+    cdef uint64_t bit = (<uint64_t>1) << (i & 63)
+    cdef Cell *soon = c - LOOK_AHEAD  # maybe rubbish, or the header: then this does no harm
+    prefetch(c - 3 * LOOK_AHEAD)
+    prefetch(soon.left)
+    prefetch(soon.right.value)
+    if slab.marks[which][i >> 6] & bit:
+        slab.marks[which][i >> 6] ^= bit
+        return c - 1
+    return take_mark(which)
 
 
 cdef inline bint mark(Cell *c) noexcept nogil:

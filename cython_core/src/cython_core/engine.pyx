@@ -870,7 +870,7 @@ cdef void run_backward() noexcept:
     cdef Cell *c = newest_marked()
     while c != NULL:
         step(c)
-        c = newest_marked()
+        c = take_mark_after(c, REACHED)
 
 
 # ---------------------------------------------------------------------------------------------
