@@ -1,0 +1,67 @@
+"""The GPT of docs/examples: the same losses from the same seed on every backend, and it learns."""
+
+import importlib.util
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "gpt.py"
+
+
+@pytest.fixture(scope="module")
+def gpt():
+    spec = importlib.util.spec_from_file_location("gpt_example", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def losses(gpt, backend, steps):
+    random.seed(42)
+    documents = gpt.Documents(gpt.TOWNS.read_text(encoding="utf-8"))
+    model = gpt.GPT(backend, documents.vocabulary)
+    return list(gpt.train(model, documents, steps, lr=1e-2))
+
+
+def test_the_losses_are_those_of_pure_python(backend, gpt):
+    import pure_python
+
+    expected = losses(gpt, pure_python, 8)
+    actual = losses(gpt, backend.module, 8)
+    assert actual == pytest.approx(expected, rel=1e-9), f"{backend.name} trains another GPT"
+
+
+def test_it_learns(backend, gpt):
+    course = losses(gpt, backend.module, 60)
+    first, last = sum(course[:10]) / 10, sum(course[-10:]) / 10
+    assert last < first - 0.3, f"the loss went from {first:.3f} to {last:.3f} in 60 steps"
+
+
+def test_from_the_command_line(backend, tmp_path):
+    text = tmp_path / "lines.txt"
+    text.write_text("anna\nhannah\nanna\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, text, "--backend", backend.name, "--steps=3", "--samples=2"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 documents, 4 tokens" in done.stdout
+    assert "averaged over the last 3 steps" in done.stdout
+
+
+def test_a_file_without_lines_is_refused(tmp_path):
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n \n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, empty, "--backend=pure_python"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "Error: the text has no line to learn from"
