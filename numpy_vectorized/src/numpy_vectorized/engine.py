@@ -238,10 +238,10 @@ class Binary:
         if a is None:
             return cast(V, NotImplemented)
         if isinstance(a, Value):
-            return cast(V, record(self.compute(a._data, b._data), self, (a, b)))
-        return cast(V, record(self.compute(a, b._data), self.left, (b,), a))
+            return cast(V, record(self.compute(a._data, b._data, True), self, (a, b)))
+        return cast(V, record(self.compute(a, b._data, True), self.left, (b,), a))
 
-    def compute(self, a: Any, b: Any) -> Any:
+    def compute(self, a: Any, b: Any, reflected: bool = False) -> Any:
         if type(a) is float and type(b) is float:
             try:
                 return self.value(a, b)
@@ -251,7 +251,7 @@ class Binary:
             with np.errstate(all="ignore"):
                 return self.value(a, b)
         except ValueError:
-            raise misfit(a, b) from None
+            raise (misfit(b, a) if reflected else misfit(a, b)) from None
 
     def operation_name(self, node: Value) -> str:
         return self.name
@@ -2066,6 +2066,8 @@ def assign(target: np.ndarray, numbers: Any) -> None:
         return
     source = data_of(tensor_of(numbers, "an array"))
     if source.shape != target.shape:
+        if source.ndim == target.ndim == 1:
+            raise ValueError(f"a Vector of {target.size} cannot be set from {source.size} numbers")
         raise ValueError(f"an array of shape {target.shape} cannot be set from {source.shape}")
     np.copyto(target, source)
 

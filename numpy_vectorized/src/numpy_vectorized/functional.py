@@ -13,21 +13,34 @@ from typing import Any, SupportsFloat, cast
 import numpy as np
 
 from numpy_vectorized.engine import (
+    GELU,
+    LEAKY_RELU,
     MEAN,
+    RELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
     Joint,
     Reduction,
+    Unary,
     Value,
     Vector,
     as_float,
+    data_of,
     describe,
     dot_product,
+    give,
     is_sequence,
     of_one_dtype,
+    record,
+    refill,
+    scalar_at,
     sigmoid,
     some,
     tensor_of,
+    values_among,
 )
-from numpy_vectorized.nn import PERCEPTRONS
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -64,12 +77,127 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Vector:
     if weight.ndim != 2:
         raise ValueError(f"linear needs weights of shape (n_out, n_in), got {weight.shape}")
     if x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"linear of {weight.shape[1]} weights a row and {x.shape[-1]} inputs")
+        raise ValueError(f"dot of {weight.shape[1]} weights and {x.shape[-1]} inputs")
     if bias is not None:
         bias = tensor_of(bias, "linear")
         if bias.shape != weight.shape[:1]:
             raise ValueError(f"linear with {len(weight)} rows of weight and {len(bias)} biases")
     return cast(Vector, PERCEPTRONS["linear"](x, weight, bias))
+
+
+# A layer: linear and an activation as one operation ------------------------------------------
+
+ACTIVATIONS: dict[str, Unary | None] = {
+    "relu": RELU,
+    "tanh": TANH,
+    "sigmoid": SIGMOID,
+    "linear": None,
+    "leaky_relu": LEAKY_RELU,
+    "gelu": GELU,
+    "silu": SILU,
+    "softplus": SOFTPLUS,
+}
+
+
+class Perceptrons:
+    """activation(x·Wᵀ + b) as one node: a whole layer, over a whole batch.
+
+    weight is (n_out × n_in) with a bias of n_out, or the (n_in) of a single neuron with a scalar
+    bias or a bias of one; then the output has no axis for the neurons.
+    """
+
+    __slots__ = ("activation", "name")
+
+    def __init__(self, activation: Unary | None) -> None:
+        self.activation = activation
+        self.name = f"{activation.name}(dot)" if activation else "dot"
+
+    def __call__(self, x: Any, weight: Any, bias: Any, single: bool = False) -> Any:
+        x, weight = of_one_dtype(x, weight)
+        sums = self.sums(x, weight, bias, single)
+        # The sums are kept only for the activations whose slope needs them.
+        context = [x, weight, bias, single, None if self.activation in FROM_OUTPUT else sums]
+        operands = values_among((weight, x, bias))
+        return record(self.activated(sums, context[4] is None), self, operands, context)
+
+    def sums(self, x: Any, weight: Any, bias: Any, single: bool) -> Any:
+        x, w, b = data_of(x), data_of(weight), data_of(bias)
+        with np.errstate(all="ignore"):
+            if single:
+                sums = x @ w.reshape(-1)
+            else:
+                sums = w @ x if x.ndim == 1 else x @ w.T
+            if b is None:
+                return sums
+            if sums.ndim:
+                sums += b
+                return sums
+            return float(sums) + (b if type(b) is float else b.item())
+
+    def activated(self, sums: Any, in_place: bool) -> Any:
+        if self.activation is None:
+            return sums
+        if self.activation is RELU and in_place and type(sums) is not float:
+            return np.maximum(sums, 0.0, out=sums)
+        return self.activation.compute(sums)
+
+    def operation_name(self, node: Value) -> str:
+        return self.name
+
+    def recompute(self, node: Value) -> None:
+        context = node._context
+        sums = self.sums(*context[:4])
+        if context[4] is not None:
+            context[4] = sums
+        refill(node, self.activated(sums, context[4] is None))
+
+    def gradient_at_sum(self, node: Value, index: Any = ...) -> Any:
+        """What reaches the sums from above, before the activation; all of it, or one element."""
+        y, above, sums = node._data, node._grad, node._context[4]
+        if node.ndim and index is not ...:
+            y, above = float(y[index]), float(node.grad[index])
+            sums = None if sums is None else float(sums[index])
+        if self.activation is None:
+            return above
+        return self.activation.slope(y if sums is None else sums, y) * above
+
+    def backward(self, node: Value) -> None:
+        x, weight, bias, single, _ = node._context
+        inputs, w = data_of(x), data_of(weight)
+        above = self.gradient_at_sum(node)
+        # A single sample is a batch of one, a single neuron a layer of one.
+        samples, n_in = math.prod(inputs.shape[:-1]), inputs.shape[-1]
+        matrix = w.reshape(1, n_in) if single else w
+        rows = inputs.reshape(samples, n_in)
+        gradients = np.reshape(above, (samples, len(matrix)))
+        if isinstance(weight, Value):
+            give(weight, (gradients.T @ rows).reshape(w.shape))
+        if isinstance(x, Value):
+            give(x, (gradients @ matrix).reshape(inputs.shape))
+        if isinstance(bias, Value):
+            give(bias, gradients.sum(axis=0))
+
+    def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
+        weights, inputs, bias, *_ = self.compose(node, index)
+        return self.name, [*weights, *inputs, bias]
+
+    def compose(self, node: Value, index: tuple[int, ...]) -> tuple[Any, ...]:
+        x, weight, bias, single, _ = node._context
+        row = 0 if single else index[-1]
+        sample = index if single else index[:-1]
+        columns = range(data_of(x).shape[-1])
+        of_neuron = () if data_of(weight).ndim == 1 else (row,)
+        return (
+            [scalar_at(weight, (*of_neuron, k)) for k in columns],
+            [scalar_at(x, (*sample, k)) for k in columns],
+            0.0 if bias is None else scalar_at(bias, (row,) if np.ndim(data_of(bias)) else ()),
+            self.activation.name if self.activation else "",
+            self.gradient_at_sum(node, index),
+        )
+
+
+FROM_OUTPUT = (None, RELU, LEAKY_RELU, TANH, SIGMOID)  # whose slope follows from the output alone
+PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
 
 
 # Over a sequence -----------------------------------------------------------------------------
@@ -116,6 +244,11 @@ def rows_of(values: Any, what: str) -> Any:
     if values.shape[-1] == 0:
         raise ValueError(f"{what} needs at least one Value, got none")
     return values
+
+
+def lengths_of(rows: Any) -> list[int]:
+    """The lengths of a list's rows; those of an array are equal, and nobody need ask."""
+    return [len(row) for row in rows if is_sequence(row)] if isinstance(rows, list | tuple) else []
 
 
 def log_of_sum(x: Any, axes: tuple[int, ...]) -> Any:
@@ -174,7 +307,15 @@ def scaled_dot_product_attention(query: Any, keys: Any, values: Any) -> Vector:
     ValueError where the sizes do not fit.
     """
     what = "scaled_dot_product_attention"
-    q, k, v = rows_of(query, what), tensor_of(keys, what), tensor_of(values, what)
+    q = rows_of(query, what)
+    if len(keys) == len(values):
+        for n in lengths_of(keys):
+            if n != q.shape[-1]:
+                raise ValueError(f"{what}: a query of {q.shape[-1]} and a key of {n}")
+        for n in (lengths := lengths_of(values)):
+            if n != lengths[0]:
+                raise ValueError(f"{what}: values of {lengths[0]} and of {n}")
+    k, v = tensor_of(keys, what), tensor_of(values, what)
     if len(k) != len(v) or not len(k):
         raise ValueError(f"{what} needs as many keys as values, got {len(k)} and {len(v)}")
     if k.ndim != 2 or v.ndim != 2:
@@ -242,10 +383,13 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Value:
 def cross_entropy(logits: Any, classes: Any) -> Value:
     """The mean of -log softmax(x)[class]: a batch of logits and as many class indices, or one
     sample and its class. TypeError if a class is no integer, ValueError if it is out of range."""
+    for n in (lengths := lengths_of(logits)):
+        if n != lengths[0]:
+            raise ValueError(f"cross_entropy with rows of {lengths[0]} and {n} logits")
     x = as_sequence(logits, "cross_entropy")
     rows = math.prod(x.shape[:-1])
     indices = class_indices(classes, x.shape[-1])
-    same_count("cross_entropy", rows if x.size else 0, indices.size)
+    same_count("cross_entropy", rows, indices.size)
     return cast(Value, CROSS_ENTROPY([x], indices))
 
 

@@ -9,150 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import (
-    GELU,
-    LEAKY_RELU,
-    RELU,
-    SIGMOID,
-    SILU,
-    SOFTPLUS,
-    TANH,
-    Unary,
-    Value,
-    Vector,
-    data_of,
-    give,
-    is_sequence,
-    of_one_dtype,
-    record,
-    refill,
-    scalar_at,
-    tensor_of,
-    values_among,
-)
+from numpy_vectorized.engine import Value, Vector, is_sequence, tensor_of
+from numpy_vectorized.functional import PERCEPTRONS
 from pure_python.state import Module, chosen, sizes_of, whole
 
 __all__ = ["MLP", "Layer", "Net", "Neuron"]
-
-ACTIVATIONS: dict[str, Unary | None] = {
-    "relu": RELU,
-    "tanh": TANH,
-    "sigmoid": SIGMOID,
-    "linear": None,
-    "leaky_relu": LEAKY_RELU,
-    "gelu": GELU,
-    "silu": SILU,
-    "softplus": SOFTPLUS,
-}
 
 INITS = {
     "uniform": lambda n_in, n_out: 1.0,
     "xavier": lambda n_in, n_out: math.sqrt(6.0 / (n_in + n_out)),  # Glorot and Bengio 2010
     "he": lambda n_in, n_out: math.sqrt(6.0 / n_in),  # He and others 2015
 }
-
-# The operation -------------------------------------------------------------------------------
-
-
-class Perceptrons:
-    """activation(x·Wᵀ + b) as one node: a whole layer, over a whole batch.
-
-    weight is (n_out × n_in) with a bias of n_out, or the (n_in) of a single neuron with a scalar
-    bias or a bias of one; then the output has no axis for the neurons.
-    """
-
-    __slots__ = ("activation", "name")
-
-    def __init__(self, activation: Unary | None) -> None:
-        self.activation = activation
-        self.name = f"{activation.name}(dot)" if activation else "dot"
-
-    def __call__(self, x: Any, weight: Any, bias: Any, single: bool = False) -> Any:
-        x, weight = of_one_dtype(x, weight)
-        sums = self.sums(x, weight, bias, single)
-        # The sums are kept only for the activations whose slope needs them.
-        context = [x, weight, bias, single, None if self.activation in FROM_OUTPUT else sums]
-        operands = values_among((weight, x, bias))
-        return record(self.activated(sums, context[4] is None), self, operands, context)
-
-    def sums(self, x: Any, weight: Any, bias: Any, single: bool) -> Any:
-        x, w, b = data_of(x), data_of(weight), data_of(bias)
-        with np.errstate(all="ignore"):
-            if single:
-                sums = x @ w.reshape(-1)
-            else:
-                sums = w @ x if x.ndim == 1 else x @ w.T
-            if b is None:
-                return sums
-            if sums.ndim:
-                sums += b
-                return sums
-            return float(sums) + (b if type(b) is float else b.item())
-
-    def activated(self, sums: Any, in_place: bool) -> Any:
-        if self.activation is None:
-            return sums
-        if self.activation is RELU and in_place and type(sums) is not float:
-            return np.maximum(sums, 0.0, out=sums)
-        return self.activation.compute(sums)
-
-    def operation_name(self, node: Value) -> str:
-        return self.name
-
-    def recompute(self, node: Value) -> None:
-        context = node._context
-        sums = self.sums(*context[:4])
-        if context[4] is not None:
-            context[4] = sums
-        refill(node, self.activated(sums, context[4] is None))
-
-    def gradient_at_sum(self, node: Value, index: Any = ...) -> Any:
-        """What reaches the sums from above, before the activation; all of it, or one element."""
-        y, above, sums = node._data, node._grad, node._context[4]
-        if node.ndim and index is not ...:
-            y, above = float(y[index]), float(node.grad[index])
-            sums = None if sums is None else float(sums[index])
-        if self.activation is None:
-            return above
-        return self.activation.slope(y if sums is None else sums, y) * above
-
-    def backward(self, node: Value) -> None:
-        x, weight, bias, single, _ = node._context
-        inputs, w = data_of(x), data_of(weight)
-        above = self.gradient_at_sum(node)
-        # A single sample is a batch of one, a single neuron a layer of one.
-        samples, n_in = math.prod(inputs.shape[:-1]), inputs.shape[-1]
-        matrix = w.reshape(1, n_in) if single else w
-        rows = inputs.reshape(samples, n_in)
-        gradients = np.reshape(above, (samples, len(matrix)))
-        if isinstance(weight, Value):
-            give(weight, (gradients.T @ rows).reshape(w.shape))
-        if isinstance(x, Value):
-            give(x, (gradients @ matrix).reshape(inputs.shape))
-        if isinstance(bias, Value):
-            give(bias, gradients.sum(axis=0))
-
-    def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
-        weights, inputs, bias, *_ = self.compose(node, index)
-        return self.name, [*weights, *inputs, bias]
-
-    def compose(self, node: Value, index: tuple[int, ...]) -> tuple[Any, ...]:
-        x, weight, bias, single, _ = node._context
-        row = 0 if single else index[-1]
-        sample = index if single else index[:-1]
-        columns = range(data_of(x).shape[-1])
-        of_neuron = () if data_of(weight).ndim == 1 else (row,)
-        return (
-            [scalar_at(weight, (*of_neuron, k)) for k in columns],
-            [scalar_at(x, (*sample, k)) for k in columns],
-            0.0 if bias is None else scalar_at(bias, (row,) if np.ndim(data_of(bias)) else ()),
-            self.activation.name if self.activation else "",
-            self.gradient_at_sum(node, index),
-        )
-
-
-FROM_OUTPUT = (None, RELU, LEAKY_RELU, TANH, SIGMOID)  # whose slope follows from the output alone
-PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
 
 # Modules -------------------------------------------------------------------------------------
 
@@ -175,7 +42,7 @@ class Neuron(Module):
         dtype: Any = None,
     ) -> None:
         self.n_in = whole("n_in", n_in)
-        self.activation = chosen("activation", activation, ACTIVATIONS)
+        self.activation = chosen("activation", activation, PERCEPTRONS)
         generator = random if seed is None else random.Random(seed)
         self.weight = Vector(drawn((self.n_in,), init, self.n_in, 1, generator), dtype=dtype)
         self.bias = Value(0.0)
@@ -238,7 +105,7 @@ class Layer(Module):
     ) -> None:
         self.n_in = whole("n_in", n_in)
         self.n_out = whole("n_out", n_out)
-        self.activation = chosen("activation", activation, ACTIVATIONS)
+        self.activation = chosen("activation", activation, PERCEPTRONS)
         shape = (self.n_out, self.n_in)
         self.weight = Vector(drawn(shape, init, self.n_in, self.n_out, generator), dtype=dtype)
         self.bias = Vector(np.zeros(self.n_out), dtype=dtype)
@@ -287,8 +154,8 @@ class MLP(Module):
         sizes = sizes_of(n_in, n_outs)
         generator = random if seed is None else random.Random(seed)
         self.n_in, self.n_out = sizes[0], sizes[-1]
-        self.activation = chosen("activation", activation, ACTIVATIONS)
-        self.output_activation = chosen("output_activation", output_activation, ACTIVATIONS)
+        self.activation = chosen("activation", activation, PERCEPTRONS)
+        self.output_activation = chosen("output_activation", output_activation, PERCEPTRONS)
         self.layers = tuple([Layer.__new__(Layer) for _ in sizes[1:]])
         for i, layer in enumerate(self.layers):
             last = i == len(self.layers) - 1
