@@ -18,6 +18,10 @@ import nox
 BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
 TORCH = "torch==2.13.0"  # the reference of the tests: another version may differ in the last digit
 SUITE = ("pytest>=8.4", "hypothesis>=6.100")
+# pyperf: its file format and statistics tools for the times; psutil: resident memory; threadpoolctl:
+# which BLAS computed.
+BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
+PEERS = ("micrograd==0.1.0", "jax>=0.7", "casadi>=3.7", "autograd>=1.8", "mygrad>=2.3")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["conformance", "parity"]
@@ -54,6 +58,19 @@ def compare(session: nox.Session) -> None:
     """The three backends, PyTorch and micrograd side by side: losses, speed, memory."""
     install(session, "micrograd==0.1.0", torch=True, backends=BACKENDS, extras="training")
     session.run("python", "shared_tests/comparison/compare.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Each backend against peers and targets, timed in turn; `-- --quick` for less of it."""
+    install(session, *BENCH, backends=BACKENDS, extras="training")
+    for peer in (TORCH, *PEERS):
+        try:
+            install(session, *(() if peer is TORCH else (peer,)), torch=peer is TORCH)
+        except nox.command.CommandFailed:
+            session.warn(f"{peer} cannot be installed here: the benchmark goes on without it")
+    # The working folder stays off the path, so the folder that `benchmarks` lies in is named.
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "shared_tests"})
 
 
 @nox.session

@@ -10,9 +10,8 @@ import importlib
 import random
 from collections.abc import Callable
 from itertools import cycle, islice, repeat
+from time import perf_counter
 from typing import Any
-
-from pyperf import perf_counter
 
 from .worker import BACKENDS, Steps, load
 

@@ -17,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,11 +94,12 @@ class Process:
         environment["JAX_PLATFORMS"] = "cpu"
         environment["PYTHONPATH"] = str(Path(__file__).parents[1])
         environment["PYTHONHASHSEED"] = "0"
+        self.errors = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill up
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.errors,
             text=True,
             env=environment,
         )
@@ -114,12 +116,18 @@ class Process:
         if line:
             return json.loads(line)
         code = self.process.wait()
-        said = self.process.stderr.read().strip()[-2000:]
-        return {"failed": f"the process ended with code {code}. {said}"}
+        self.errors.seek(0)
+        said = self.errors.read().strip()[-2000:]
+        return {"failed": f"{said}\nthe process ended with code {code}"}
 
     def end(self) -> None:
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
 
 
 class Stage:
@@ -185,8 +193,8 @@ class Stage:
             outcome.loops = ask(lambda c: ("calibrate", self.seconds), together=False)
         outcome.pools = ask(lambda c: ("pools",), together=True)
         outcome.times = {c.name: {} for c in playing}
-        for _ in range(contest.rounds or self.rounds):
-            if contest.fresh:
+        for number in range(contest.rounds or self.rounds):
+            if contest.fresh and number > 0:
                 self.end()
                 prepare()
             turns = ask(lambda c: ("turn", outcome.loops[c.name]), together=False)

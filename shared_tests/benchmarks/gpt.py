@@ -2,7 +2,7 @@
 
 In vector style it is that example itself. In scalar style it is the script below, in which every multiply
 is an operation of a Value, whichever is passed in; it draws its weights in the same order, so that the
-parameters after a step have to agree.
+losses and the parameters have to agree.
 """
 
 from __future__ import annotations
@@ -47,20 +47,34 @@ def vector_style(engine: str) -> Steps:
     model = script.GPT(backend, vocabulary, BLOCK, WIDTH, HEADS)
     optimizer = backend.Adam(model.parameters(), lr=LR, betas=BETAS, eps=EPS)
 
-    def step() -> None:
+    def step() -> float:
         loss = script.loss_of(model, tokens)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        return float(loss)
 
     return checked(step, lambda: [matrix.data for matrix in model.parameters()])
 
 
+def shapes(vocabulary: int) -> dict[str, tuple[int, int]]:
+    """The matrices in the order in which the example draws them."""
+    return {
+        "token": (vocabulary, WIDTH),
+        "position": (BLOCK, WIDTH),
+        "logits": (vocabulary, WIDTH),
+        **dict.fromkeys(("query", "key", "value", "mix"), (WIDTH, WIDTH)),
+        "up": (4 * WIDTH, WIDTH),
+        "down": (WIDTH, 4 * WIDTH),
+    }
+
+
 def checked(step: Any, parameters: Any) -> Steps:
+    """The losses are checked besides: Adam's steps are the same for gradients of any scale."""
+
     def check() -> list[float]:
-        for _ in range(CHECKED_STEPS):
-            step()
-        return flat(parameters())
+        losses = [step() for _ in range(CHECKED_STEPS)]
+        return losses + flat(parameters())
 
     return Steps(step, check)
 
@@ -117,23 +131,15 @@ def scalar_style(engine: str) -> Steps:
     Value = value_of(engine)
     tokens, vocabulary = document()
     random.seed(SEED)
-    shapes = {
-        "token": (vocabulary, WIDTH),
-        "position": (BLOCK, WIDTH),
-        "logits": (vocabulary, WIDTH),
-        **dict.fromkeys(("query", "key", "value", "mix"), (WIDTH, WIDTH)),
-        "up": (4 * WIDTH, WIDTH),
-        "down": (WIDTH, 4 * WIDTH),
-    }
     w = {
         name: [[Value(random.gauss(0.0, 0.08)) for _ in range(columns)] for _ in range(rows)]
-        for name, (rows, columns) in shapes.items()
+        for name, (rows, columns) in shapes(vocabulary).items()
     }
     parameters = [p for matrix in w.values() for row in matrix for p in row]
     first, second = [0.0] * len(parameters), [0.0] * len(parameters)
     steps = 0
 
-    def step() -> None:
+    def step() -> float:
         nonlocal steps
         keys, values, losses = [], [], []
         for position, token in enumerate(tokens[:-1]):
@@ -148,5 +154,104 @@ def scalar_style(engine: str) -> Steps:
             v = second[i] = BETAS[1] * second[i] + (1.0 - BETAS[1]) * p.grad**2
             p.data -= LR * (m / scale1) / (math.sqrt(v / scale2) + EPS)
             p.grad = 0.0
+        return loss.data
 
     return checked(step, lambda: [p.data for p in parameters])
+
+
+# Peers: the whole document in one pass --------------------------------------------------------
+
+
+def drawn(vocabulary: int) -> dict[str, Any]:
+    """The same weights as arrays."""
+    import numpy as np
+
+    random.seed(SEED)
+    return {
+        name: np.array([[random.gauss(0.0, 0.08) for _ in range(columns)] for _ in range(rows)])
+        for name, (rows, columns) in shapes(vocabulary).items()
+    }
+
+
+def of_torch() -> Steps:
+    """PyTorch with its own attention, loss and Adam (whose loop over tensors is its fused one)."""
+    import torch
+    from torch.nn import functional as F
+
+    tokens, vocabulary = document()
+    w = {k: torch.tensor(v, requires_grad=True) for k, v in drawn(vocabulary).items()}
+    inputs, targets = torch.tensor(tokens[:-1]), torch.tensor(tokens[1:])
+    optimizer = torch.optim.Adam(w.values(), lr=LR, betas=BETAS, eps=EPS, fused=True)
+    n = len(inputs)
+
+    def norm(x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, (WIDTH,), eps=1e-5)
+
+    def step() -> float:
+        x = norm(w["token"][inputs] + w["position"][:n])
+        normed = norm(x)
+        query, key, value = (
+            F.linear(normed, w[name]).view(n, HEADS, -1).transpose(0, 1)
+            for name in ("query", "key", "value")
+        )
+        heads = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + F.linear(heads.transpose(0, 1).reshape(n, WIDTH), w["mix"])
+        x = x + F.linear(F.linear(norm(x), w["up"]).relu(), w["down"])
+        loss = F.cross_entropy(F.linear(x, w["logits"]), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return checked(step, lambda: [v.detach().numpy() for v in w.values()])
+
+
+def of_jax() -> Steps:
+    """JAX, the whole step compiled, Adam included."""
+    import jax
+    from jax import numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    tokens, vocabulary = document()
+    inputs, targets = jnp.array(tokens[:-1]), jnp.array(tokens[1:])
+    n = len(inputs)
+    causal = jnp.tril(jnp.ones((n, n), bool))
+
+    def norm(x: Any) -> Any:
+        return x / jnp.sqrt(jnp.mean(x * x, axis=1, keepdims=True) + 1e-5)
+
+    def loss_of(w: dict[str, Any]) -> Any:
+        x = norm(w["token"][inputs] + w["position"][:n])
+        normed = norm(x)
+        query, key, value = (
+            (normed @ w[name].T).reshape(n, HEADS, -1).transpose(1, 0, 2)
+            for name in ("query", "key", "value")
+        )
+        scores = query @ key.transpose(0, 2, 1) / (WIDTH // HEADS) ** 0.5
+        heads = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf)) @ value
+        x = x + heads.transpose(1, 0, 2).reshape(n, WIDTH) @ w["mix"].T
+        x = x + jax.nn.relu(norm(x) @ w["up"].T) @ w["down"].T
+        logits = jax.nn.log_softmax(x @ w["logits"].T)
+        return -jnp.mean(logits[jnp.arange(n), targets])
+
+    def update(state: Any) -> Any:
+        w, first, second, steps = state
+        loss, gradients = jax.value_and_grad(loss_of)(w)
+        steps = steps + 1
+        m = {k: BETAS[0] * first[k] + (1.0 - BETAS[0]) * g for k, g in gradients.items()}
+        v = {k: BETAS[1] * second[k] + (1.0 - BETAS[1]) * g * g for k, g in gradients.items()}
+        scale1, scale2 = (1.0 - beta**steps for beta in BETAS)
+        w = {k: w[k] - LR * (m[k] / scale1) / (jnp.sqrt(v[k] / scale2) + EPS) for k in gradients}
+        return loss, (w, m, v, steps)
+
+    compiled = jax.jit(update, donate_argnums=0)
+    weights = {k: jnp.asarray(v) for k, v in drawn(vocabulary).items()}
+    zeros = [{k: jnp.zeros_like(v) for k, v in weights.items()} for _ in range(2)]
+    state = (weights, *zeros, jnp.asarray(0.0))
+
+    def step() -> float:
+        nonlocal state
+        loss, state = compiled(state)
+        return float(loss)  # which waits for it
+
+    return checked(step, lambda: [state[0][k].__array__() for k in shapes(vocabulary)])

@@ -29,7 +29,7 @@ def contests(quick: bool) -> list[list[Contest]]:
         growth("chain", quick),
         growth("dag", quick),
         memory(quick),
-        moons(),
+        moons(quick),
         networks(quick),
         gpt(),
         imports(quick),
@@ -47,43 +47,35 @@ def who(name: str, make: str, *, ours: bool = False, **settings: Any) -> Contest
 
 def graphs(kind: str, quick: bool) -> list[Contest]:
     """Build, backward and free; and the graph recorded once and replayed."""
+    if quick:
+        sizes = SIZES[:4] if kind == "chain" else (10_000, 1_000_000)
+    else:
+        sizes = SIZES
     made = []
-    for nodes in SIZES[:4] if quick else SIZES:
+    for nodes in sizes:
         of = {"kind": kind, "nodes": nodes}
-        values = "chain:of_values"
-        entered: list[tuple[int, Contestant]] = [  # up to which size
-            (10_000_000, who("cython_core", values, ours=True, engine="cython_core", **of)),
+
+        def values(name: str, engine: str, of: dict[str, Any] = of, **more: Any) -> Contestant:
+            ours = engine in BACKENDS
+            return who(name, "chain:of_values", ours=ours, engine=engine, **of, **more)
+
+        entered = [  # each up to which size, in a full run
+            (10_000_000, values("cython_core", "cython_core")),
             (10_000_000, who("float", "chain:of_floats", **of)),
-            (1_000_000, who("pure_python", values, ours=True, engine="pure_python", **of)),
-            (
-                100_000,
-                who(
-                    "pure_python, collector off",
-                    values,
-                    ours=True,
-                    engine="pure_python",
-                    collector=False,
-                    **of,
-                ),
-            ),
-            (
-                100_000,
-                who("numpy_vectorized", values, ours=True, engine="numpy_vectorized", **of),
-            ),
-            (100_000, who("slots Value", values, engine="slots", **of)),
-            (100_000, who("micrograd", values, engine="micrograd", **of)),
-            (
-                100_000,
-                who("micrograd, collector off", values, engine="micrograd", collector=False, **of),
-            ),
+            (1_000_000, values("pure_python", "pure_python")),
+            (100_000, values("pure_python, collector off", "pure_python", collector=False)),
+            (100_000, values("numpy_vectorized", "numpy_vectorized")),
+            (100_000, values("slots Value", "slots")),
+            (100_000, values("micrograd", "micrograd")),
+            (100_000, values("micrograd, collector off", "micrograd", collector=False)),
             (10_000, who("torch", "chain:of_torch", **of)),
             (1_000, who("autograd", "chain:of_autograd", **of)),
             (1_000, who("mygrad", "chain:of_mygrad", **of)),
         ]
-        last = 10_000 if quick else 10_000_000  # of all but the fastest
-        playing = [c for most, c in entered if nodes <= (min(most, last) if most < 1e7 else most)]
-        made.append(Contest(kind, size_name(nodes), playing))
-    for nodes in (1_000, 10_000) if quick else (1_000, 100_000):
+        if quick:
+            entered = entered[:2] + [(min(most, 10_000), c) for most, c in entered[2:]]
+        made.append(Contest(kind, size_name(nodes), [c for most, c in entered if nodes <= most]))
+    for nodes in (10_000,) if quick else (1_000, 100_000):
         of = {"kind": kind, "nodes": nodes}
         playing = [
             who(f"{b}, Tape", "chain:of_tape", ours=True, engine=b, **of)
@@ -98,15 +90,9 @@ def graphs(kind: str, quick: bool) -> list[Contest]:
 
 def growth(kind: str, quick: bool) -> list[Contest]:
     """One operation of cython_core in graphs of all sizes: each its own process, all in turn."""
+    of = {"kind": kind, "engine": "cython_core"}
     playing = [
-        who(
-            size_name(nodes),
-            "chain:of_values",
-            ours=True,
-            kind=kind,
-            nodes=nodes,
-            engine="cython_core",
-        )
+        who(size_name(nodes), "chain:of_values", ours=True, nodes=nodes, **of)
         for nodes in (SIZES[1:4] if quick else SIZES[1:])
     ]
     return [Contest(kind, "growth", playing, tolerance=math.inf)]
@@ -114,12 +100,13 @@ def growth(kind: str, quick: bool) -> list[Contest]:
 
 def memory(quick: bool) -> list[Contest]:
     """Bytes a node, and what is left: in a fresh process each time."""
-    most = 1_000_000 if quick else 10_000_000
-    made = []
-    for kind in ("chain", "dag"):
-        entered = [("cython_core", 1_000_000), ("cython_core", most)]
-        entered += [("pure_python", 100_000), ("numpy_vectorized", 100_000)]
+    entered = [("cython_core", 1_000_000)]
+    if not quick:
+        entered += [("cython_core", 10_000_000), ("numpy_vectorized", 100_000)]
         entered += [("slots", 100_000), ("micrograd", 100_000)]
+    entered.append(("pure_python", 100_000))
+    made = []
+    for kind in ("chain",) if quick else ("chain", "dag"):
         playing = [
             who(
                 f"{engine}, {size_name(nodes)}",
@@ -129,47 +116,45 @@ def memory(quick: bool) -> list[Contest]:
                 nodes=nodes,
                 engine=engine,
             )
-            for engine, nodes in dict.fromkeys(entered)
+            for engine, nodes in entered
         ]
-        made.append(Contest("memory", kind, playing, tolerance=math.inf, fresh=True, rounds=3))
+        rounds = 1 if quick else 3
+        made.append(Contest("memory", kind, playing, math.inf, rounds=rounds, fresh=True))
     return made
 
 
 # Networks -------------------------------------------------------------------------------------
 
 
-def moons() -> list[Contest]:
+def moons(quick: bool) -> list[Contest]:
     """The full-batch step on two moons, in every style and by every peer."""
-
-    def each(title: str, make: str, **arguments: Any) -> list[Contestant]:
-        return [
-            who(f"{b}, {title}", make, ours=True, engine=b, **arguments) for b in reversed(BACKENDS)
-        ]
-
-    playing = [
-        *each("script", "networks:script"),
-        *each("vector style", "networks:vector_style"),
-        *each("batched", "networks:batched", problem=MOONS),
-        *each("Tape of the batch", "networks:tape", problem=MOONS, style="batched"),
-        *each("Tape of the script", "networks:tape", problem=MOONS, style="script"),
-    ]
-    for b in ("cython_core", "pure_python"):
+    playing = []
+    for b in reversed(BACKENDS):
         of = {"ours": True, "engine": b}
-        playing.append(who(f"{b}, atomic", "networks:atomic", **of))
-        playing.append(
-            who(f"{b}, Tape of atoms", "networks:tape", problem=MOONS, style="atomic", **of)
-        )
-    off = {"engine": "pure_python", "collector": False, "ours": True}
+        taped = {"problem": MOONS, **of}
+        playing += [
+            who(f"{b}, script", "networks:script", **of),
+            who(f"{b}, vector style", "networks:vector_style", **of),
+            who(f"{b}, batched", "networks:batched", **taped),
+            who(f"{b}, Tape of the batch", "networks:tape", style="batched", **taped),
+            who(f"{b}, Tape of the script", "networks:tape", style="script", **taped),
+        ]
+        if b != "numpy_vectorized":
+            playing += [
+                who(f"{b}, atomic", "networks:atomic", **of),
+                who(f"{b}, Tape of atoms", "networks:tape", style="atomic", **taped),
+            ]
+    if quick:  # without what is slow and has no target
+        slow = ("numpy_vectorized, script", "pure_python, atomic")
+        playing = [c for c in playing if c.name not in slow and "python, Tape" not in c.name]
+    else:
+        playing.append(who("slots Value, atomic", "networks:atomic", engine="slots"))
+    pure = {"ours": True, "engine": "pure_python"}
+    micrograd, off = {"engine": "micrograd"}, {"collector": False}
     playing += [
-        who("pure_python, script, collector off", "networks:script", **off),
-        who("slots Value, atomic", "networks:atomic", engine="slots"),
-        who("micrograd, script", "networks:script", engine="micrograd"),
-        who(
-            "micrograd, script, collector off",
-            "networks:script",
-            engine="micrograd",
-            collector=False,
-        ),
+        who("pure_python, script, collector off", "networks:script", **pure, **off),
+        who("micrograd, script", "networks:script", **micrograd),
+        who("micrograd, script, collector off", "networks:script", **micrograd, **off),
         who("NumPy by hand", "networks:by_hand", problem=MOONS),
         who("torch, L2 in the loss", "networks:of_torch", problem=MOONS, decay=False),
         who("torch", "networks:of_torch", problem=MOONS),
@@ -207,7 +192,7 @@ def networks(quick: bool) -> list[Contest]:
                 who("torch" + end, "networks:of_torch", **of),
                 who("jax" + end, "networks:of_jax", **of),
             ]
-        tolerance = 1e-9 if dtype == "float64" else 1e-4
+        tolerance = 1e-9 if dtype == "float64" else 1e-6
         case = f"({','.join(map(str, sizes))}) x {batch}, {dtype}"
         made.append(Contest("networks", case, playing, tolerance))
     return made
@@ -223,6 +208,11 @@ def gpt() -> list[Contest]:
     playing += [
         who(f"{b}, vector style", "gpt:vector_style", ours=True, engine=b)
         for b in reversed(BACKENDS)
+    ]
+    playing += [
+        who("torch", "gpt:of_torch"),
+        who("torch, 2 threads", "gpt:of_torch", threads=2),
+        who("jax", "gpt:of_jax"),
     ]
     return [Contest("gpt", "a step", playing)]
 

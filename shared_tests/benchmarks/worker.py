@@ -13,9 +13,8 @@ import sys
 import traceback
 from collections.abc import Callable
 from itertools import repeat
+from time import perf_counter
 from typing import Any
-
-from pyperf import perf_counter
 
 BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
 
