@@ -90,6 +90,9 @@ def test_dot_is_traced_as_multiplies_and_adds(backend):
     assert all(n.value is y for n in inside), (
         "the inside of a fused node knows the Value that it belongs to"
     )
+    for name in ("data", "grad", "op", "operands"):
+        with pytest.raises(AttributeError):
+            setattr(inside[0], name, 0.0)
     nodes, edges = backend.trace(y, fused=True)
     assert ops(nodes) == [""] * 5 + ["dot"] and nodes[-1] is y and len(edges) == 5
 
@@ -136,6 +139,32 @@ def test_a_neuron_is_traced_as_multiplies_adds_and_activation(backend):
     assert all_close([v.data for v in nodes], [v.data for v in written])
     assert all_close([v.grad for v in nodes], [v.grad for v in written])
     assert len(edges) == 9
+
+
+def test_what_shared_code_asks_of_a_fused_node(backend):
+    """Rules 8.1 and 8.2: the parts of a dot, and the scalar nodes that a Value consists of."""
+    w, x, b = (
+        [backend.Value(2.0), backend.Value(-1.0)],
+        [backend.Value(3.0), 5.0],
+        backend.Value(0.5),
+    )
+    y = backend.dot(w, x, b)
+    y.backward(10.0)
+    weights, inputs, bias, activation, gradient = scalar_of(y)._composition()
+    assert [float(v.data) for v in weights] == [2.0, -1.0] and float(bias.data) == 0.5
+    assert [float(getattr(v, "data", v)) for v in inputs] == [3.0, 5.0]
+    assert activation == "" and gradient == 10.0
+    assert (backend.Value(1.0) * 2.0)._composition() is None
+    n = backend.Neuron(2, activation="tanh", seed=1)
+    z = n([1.0, -2.0])
+    z.backward()
+    weights, inputs, bias, activation, gradient = scalar_of(z)._composition()
+    assert activation == "tanh" and close(gradient, 1.0 - z.data**2)
+
+
+def scalar_of(value):
+    """The scalar node of a Value: itself, unless it says otherwise."""
+    return value._scalars()[0] if hasattr(value, "_scalars") else value
 
 
 # Drawing -------------------------------------------------------------------------------------

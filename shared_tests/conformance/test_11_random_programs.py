@@ -1,0 +1,74 @@
+"""Random programs: what an engine does with combinations that nobody thought of."""
+
+import math
+
+from hypothesis import assume, given, settings
+
+from cases.numbers import same
+from cases.programs import apply, programs, run, run_torch, tame, tolerances
+
+
+@settings(max_examples=400)
+@given(program=programs(tame, max_steps=8))
+def test_values_and_gradients(backend, program):
+    """Rule 1.18: against a naive recursive reference and PyTorch in float64.
+
+    The reference sums over all paths from the root to a leaf, as a textbook writes the chain rule.
+    """
+    expected = tolerances(program)
+    assume(expected is not None)
+    numbers, allowed = expected
+    data, grads, errors = run(backend, program)
+    assert not errors, f"raised {errors[0]}"
+    data_torch, grads_torch = run_torch(program)
+    ours, theirs = data + grads[: len(program.leaves)], data_torch + grads_torch
+    for i, (got, x, other, tolerance) in enumerate(
+        zip(ours, numbers, theirs, allowed, strict=True)
+    ):
+        what = f"data of n{i}" if i < len(data) else f"gradient of n{i - len(data)}"
+        assert abs(got - x) <= tolerance, (
+            f"{what} is {got!r}, the reference says {x!r} and PyTorch {other!r}, "
+            f"give or take {tolerance:.2g}"
+        )
+
+
+@settings(max_examples=200)
+@given(program=programs())
+def test_wild_numbers_break_nothing(backend, program):
+    """Rules 1.15 and 1.16: infinities, nan, huge and tiny numbers raise Python's errors or pass on."""
+    _, _, errors = run(backend, program)
+    for step, kind, message in errors:
+        assert kind in ("ZeroDivisionError", "ValueError", "OverflowError")
+        assert message.startswith("cannot compute "), f"{step} says {message!r}"
+
+
+@settings(max_examples=150)
+@given(program=programs(tame, max_steps=8))
+def test_a_second_run_has_the_same_bits(backend, program):
+    """Rule 1.17: one fixed order of sums. Operands in a set give other bits from run to run."""
+    first, second = run(backend, program), run(backend, program)
+    assert all(map(same, first[0] + first[1], second[0] + second[1]))
+
+
+@settings(max_examples=150)
+@given(program=programs(tame, max_steps=6))
+def test_replayed(backend, program):
+    """Rule 5.3: Tape gives the bits of a fresh graph."""
+    chains = []
+    for shift in (0.0, 0.25):
+        nodes = [backend.Value(x + shift) for x in program.leaves]
+        try:
+            for step in program.steps:
+                nodes.append(apply(step, nodes))
+        except (ArithmeticError, ValueError):
+            return
+        chains.append(nodes)
+    (recorded, fresh), count = chains, len(program.leaves)
+    tape = backend.Tape(recorded[-1])
+    for leaf, other in zip(recorded[:count], fresh, strict=False):
+        leaf.data = other.data
+    assert same(tape.forward(), fresh[-1].data)
+    tape.backward()
+    fresh[-1].backward()
+    for leaf, other in zip(recorded[:count], fresh, strict=False):
+        assert same(leaf.grad, other.grad) or math.isnan(leaf.grad)
