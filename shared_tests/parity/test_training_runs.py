@@ -155,6 +155,43 @@ def test_every_output_activation(backends, activation):
     )
 
 
+SIZES = [[1, 1], [2, 16, 16, 1], [7, 17, 33, 5], [3, 64, 8, 2], [16, 4], [1, 31, 1], [65, 3, 3]]
+ODD_NUMBERS = (0.0, -0.0, 1e308, -1e308, float("inf"), float("nan"), 5e-324)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("samples", [1, 5, 33])
+@pytest.mark.parametrize("wild", [False, True], ids=["", "inf and nan"])
+def test_every_size(backends, sizes, samples, wild):
+    """Widths and batches that do not fill a vector register, and numbers that overflow in it."""
+    generator = random.Random(str((sizes, samples, wild)))
+    X = [[generator.uniform(-2, 2) for _ in range(sizes[0])] for _ in range(samples)]
+    if wild:
+        for row in X:
+            row[generator.randrange(len(row))] = generator.choice(ODD_NUMBERS)
+    runs = {}
+    for backend in backends:
+        model = backend.MLP(sizes, activation="leaky_relu", seed=3)
+        inputs = [[backend.Value(x) for x in row] for row in X]
+        told = []
+        for batch in (X, inputs, [inputs[0]] * samples):
+            model.zero_grad()
+            outputs = model(batch)
+            (outputs * outputs).mean().backward()
+            (outputs * 0.5).sum().backward()  # a second root over the same layers
+            told += [floats(outputs.data), by_name(model, "grad")]
+            told.append([v.grad for row in inputs for v in row])
+        runs[backend.name] = told
+    pure, cython, array = runs["pure_python"], runs["cython_core"], runs["numpy_vectorized"]
+    for part, (a, b) in enumerate(zip(pure, cython, strict=True)):
+        assert all(map(same, a, b)), f"part {part}, cython_core: {worst(b, a)}"
+    if not wild:
+        for part, (a, b) in enumerate(zip(pure, array, strict=True)):
+            # Sums of many terms that cancel: what counts is the size of the terms.
+            scale = max(map(abs, a), default=0.0)
+            assert all_close(a, b, 1e-12, 1e-14 * scale), f"part {part}, numpy: {worst(b, a)}"
+
+
 def test_a_batch_has_the_bits_of_single_calls(backends):
     """Rule 3.5: to the last bit in the scalar backends, through a whole run."""
     for backend in backends:
