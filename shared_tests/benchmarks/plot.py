@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -61,14 +60,16 @@ def by_size(ax: Axes, kind: str, outcomes: list[Outcome]) -> None:
                     time = 1e9 * statistics.median(phases["all"])
                     lines.setdefault(name, []).append((nodes, time))
     for name, points in lines.items():
-        style: dict[str, Any] = {"linestyle": "--"} if "collector off" in name else {}
-        if name == "float":
-            style = {"linestyle": ":"}
-        ax.plot(*zip(*points, strict=True), "o", ms=4, color=colour(name), label=name, **style)
+        line = "--" if "collector off" in name else ":" if name == "float" else "-"
+        marker = {"autograd": "^", "mygrad": "v"}.get(name, "o")
+        style = {"linestyle": line, "marker": marker, "markersize": 4, "color": colour(name)}
+        ax.plot(*zip(*points, strict=True), label=name, **style)
     ax.set(xscale="log", yscale="log", xlabel="operations", ylabel="ns an operation")
     ax.set_title(f"{kind}: forward + backward + free")
     if lines:
-        ax.legend(frameon=False, fontsize=7, ncols=2)
+        below, above = ax.get_ylim()
+        ax.set_ylim(below, above * 30)  # room for the names
+        ax.legend(frameon=False, fontsize=7, ncols=3, loc="upper center")
 
 
 def bars(ax: Axes, workload: str, title: str, factor: float, outcomes: list[Outcome]) -> None:
@@ -78,7 +79,12 @@ def bars(ax: Axes, workload: str, title: str, factor: float, outcomes: list[Outc
         times = {n: factor * statistics.median(p["step"]) for n, p in o.times.items()}
         names = sorted(times, key=times.__getitem__)
         drawn = ax.barh(names, [times[n] for n in names], color=list(map(colour, names)))
-        ax.bar_label(drawn, [f"{times[n]:.3g}" for n in names], padding=3, fontsize=8)
+        ax.bar_label(
+            drawn,
+            [f"{times[n]:,.3g}" if times[n] < 1000 else f"{times[n]:,.0f}" for n in names],
+            padding=3,
+            fontsize=8,
+        )
         if names:
             ax.set_xscale("log")
             ax.set_xlim(times[names[0]] / 2, times[names[-1]] * 4)
@@ -115,7 +121,7 @@ def networks(ax: Axes, outcomes: list[Outcome]) -> None:
     ax.axvline(1.0, color=INK, linewidth=1)
     ax.set_yticks(range(len(labels)), labels, fontsize=7)
     ax.invert_yaxis()
-    ax.set_title("training step over NumPy by hand (the line), same threads")
+    ax.set_title("training step over NumPy by hand")
     if labels:
         ax.set_xscale("log")
         ax.legend(frameon=False, fontsize=7)

@@ -190,8 +190,14 @@ def page(outcomes: list[Outcome], facts: dict[str, Any], picture: str) -> str:
 
 def settings(outcomes: list[Outcome], facts: dict[str, Any]) -> list[str]:
     rounds = sorted({len(t) for o in outcomes for p in o.times.values() for t in p.values()})
-    gaps = [(d, o) for o in outcomes for d in o.differences.values() if math.isfinite(d)]
-    widest = max(gaps, key=lambda pair: pair[0], default=(0.0, None))[0]
+    compared = [o for o in outcomes if math.isfinite(o.contest.tolerance)]
+    gaps = {
+        tolerance: max(
+            d for o in compared if o.contest.tolerance == tolerance for d in o.differences.values()
+        )
+        for tolerance in sorted({o.contest.tolerance for o in compared})
+    }
+    agreed = "; ".join(f"{gap:.1e} where {limit:g} was allowed" for limit, gap in gaps.items())
     removed = ", ".join(f"`{k}={v}`" for k, v in facts["settings removed"].items()) or "none"
     lines = [
         f"- {'Quick run' if facts['quick'] else 'Full run'}, {rounds[0]} to {rounds[-1]} rounds."
@@ -202,7 +208,7 @@ def settings(outcomes: list[Outcome], facts: dict[str, Any]) -> list[str]:
         "- " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()),
         "- Libraries that computed: " + "; ".join(facts["libraries that computed"]),
         f"- BLAS settings of the surroundings that were removed before measuring: {removed}",
-        f"- The widest difference between contestants' numbers that had to agree: {widest:.1e}",
+        f"- Numbers were compared before anything was timed; the largest difference: {agreed}",
     ]
     for o in outcomes:
         where = f"{o.contest.workload}, {o.contest.case}"

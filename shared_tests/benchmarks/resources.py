@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import psutil  # resident memory, on every system alike
-
 from .chain import of_values
 
 
@@ -48,6 +46,8 @@ class Memory:
         return []
 
     def turn(self, loops: int) -> dict[str, float]:
+        import psutil  # resident memory, on every system alike
+
         resident = psutil.Process().memory_info
         nodes = self.graphs.nodes
         before = resident().rss
