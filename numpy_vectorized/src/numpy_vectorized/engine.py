@@ -34,6 +34,10 @@ __all__ = ["Tape", "Value", "Vector", "concatenate", "no_grad", "stack", "where"
 
 DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
+# Arrays give inf and nan without a warning. To say so takes NumPy as long as a small operation
+# does, so it is said once around many: as a decorator, which is cheaper than `with`.
+quiet = np.errstate(all="ignore")
+
 
 def is_number(x: object) -> bool:
     """Whether x stands for one real number: it has __float__ or __index__ and is no array."""
@@ -63,8 +67,10 @@ def is_sequence(x: object) -> bool:
 def as_array(x: np.ndarray, dtype: Any = None) -> np.ndarray:
     """An array of real numbers as one of floats, in its own dtype if none is given and it has one
     of ours. TypeError if it holds anything else."""
+    if x.dtype is dtype or (dtype is None and x.dtype in DTYPES):
+        return x
     if dtype is None:
-        dtype = x.dtype if x.dtype in DTYPES else np.float64
+        dtype = np.float64
     if x.dtype.kind not in "fiub":
         if x.dtype.kind != "O":
             raise TypeError(f"Value needs real numbers, got an array of {x.dtype}")
@@ -406,8 +412,10 @@ def give(operand: Value, contribution: Any) -> None:
     grad = operand._grad
     if grad is not None:
         grad += contribution
+    elif contribution.dtype is data.dtype:
+        operand._grad = contribution
     else:
-        operand._grad = contribution.astype(data.dtype, copy=False)
+        operand._grad = contribution.astype(data.dtype)
 
 
 def summed_to(contribution: Any, shape: tuple[int, ...]) -> Any:
@@ -1062,7 +1070,8 @@ def leaf(data: Any, label: str = "") -> Any:
     if type(data) is float:
         node._data, node._grad = data, 0.0
     else:
-        node._data, node._grad, node._pinned, node._labels = data.copy(), None, False, None
+        node._data, node._grad = data.copy(), None
+        node._pinned, node._labels, node._lent = False, None, False
     node._become_leaf(label)
     return node
 
@@ -1092,7 +1101,7 @@ def record(data: Any, operation: Any, operands: tuple[Any, ...], context: Any = 
     else:
         node = new(Vector)
         node._grad = node._labels = None
-        node._pinned = False
+        node._pinned = node._lent = False
     node._data = data
     node._label = ""
     if no_grad_blocks and paused.get():
@@ -1136,16 +1145,16 @@ def operations_below(roots: Iterable[Value]) -> list[Any]:
     return found
 
 
+@quiet
 def run_backward(nodes: Sequence[Any], root: Value, grad: Any) -> None:
     """Hand the gradient of each node down to its operands; nodes in the order to visit them."""
     for node in nodes:
         # A view's gradient is a part of its source's, and starts from zero with it.
         if node._operation is not VIEW:
             node.zero_grad()
-    with np.errstate(all="ignore"):
-        give(root, grad)
-        for node in nodes:
-            node._operation.backward(node)
+    give(root, grad)
+    for node in nodes:
+        node._operation.backward(node)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1184,6 +1193,13 @@ class no_grad(ContextDecorator):
 def recording() -> bool:
     """Whether operations record a graph here."""
     return not (no_grad_blocks and paused.get())
+
+
+def unchanged(x: Any) -> bool:
+    """Whether x still holds what its operation computed: what was computed from it holds too."""
+    if not isinstance(x, Vector):
+        return not isinstance(x, Value)
+    return x._operation is not None and not (x._lent or x._pinned)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1452,11 +1468,11 @@ def product_of(a: Any, b: Any) -> Any:
 
 def of_one_dtype(*arguments: Any) -> list[Any]:
     """Values and arrays; the arrays, which are constants, in the dtype of the Values."""
-    dtypes = [x._data.dtype for x in arguments if isinstance(x, Vector)]
+    dtypes = {x._data.dtype for x in arguments if isinstance(x, Vector)}
     if not dtypes:
         return list(arguments)
-    dtype = np.result_type(*dtypes)
-    return [x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x for x in arguments]
+    dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
+    return [as_array(x, dtype) if isinstance(x, np.ndarray) else x for x in arguments]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1506,7 +1522,8 @@ def view(source: Any, take: Callable[[np.ndarray], np.ndarray]) -> Any:
     data = take(source._data)
     node: Any = new(Vector if data.ndim else Element)
     if data.ndim:
-        node._data, node._grad, node._pinned, node._labels = data, take(source._grad), True, None
+        node._data, node._grad = data, take(source._grad)
+        node._pinned, node._labels, node._lent = True, None, True
     else:
         node._number, node._slope = data, take(source._grad)
     node._label = ""
@@ -1843,6 +1860,7 @@ class Vector(Value):
 
     __slots__ = (
         "_labels",  # of single elements, by index; None while there are none
+        "_lent",  # whether someone outside may hold _data, and change it behind our back
         "_pinned",  # whether views look at _grad, so that it must stay the same object
     )
 
@@ -1875,7 +1893,7 @@ class Vector(Value):
             raise TypeError(f"the Values of a Vector have a dtype: {dtype!r} cannot be given")
         if isinstance(source, Value) and (operands or local_grads is not None or op):
             source = source._data  # the data of a custom operation are numbers
-        self._grad, self._pinned, self._labels = None, False, None
+        self._grad, self._pinned, self._labels, self._lent = None, False, None, False
         if isinstance(source, Value):
             self._data = source._data
             self._become_leaf(label)
@@ -1897,10 +1915,12 @@ class Vector(Value):
     @property
     def data(self) -> np.ndarray:
         """The array itself. Settable from a number, which fills it, or from what has its shape."""
+        self._lent = True
         return cast(np.ndarray, self._data)
 
     @data.setter
     def data(self, numbers: Any) -> None:
+        self._lent = True
         assign(self._data, numbers)
 
     @property
@@ -2201,6 +2221,8 @@ class Tape:
         self._root = root
         self._nodes = operations_below([root])
         for node in self._nodes:
+            if isinstance(node, Vector):
+                node._lent = True  # from now on forward may change it
             if node._operation is CUSTOM:
                 CUSTOM.recompute(node)
 
@@ -2225,6 +2247,7 @@ class Tape:
         for target, draft in zip(leaves, drafts, strict=True):
             target.data = draft.data
 
+    @quiet
     def forward(self) -> Any:
         """Recompute every node from the leaves' present data; the root's data."""
         for node in reversed(self._nodes):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import Value, Vector, is_sequence, tensor_of
+from numpy_vectorized.engine import Value, Vector, as_array, is_sequence, quiet, tensor_of
 from numpy_vectorized.functional import PERCEPTRONS
 from pure_python.state import Module, chosen, sizes_of, whole
 
@@ -47,6 +47,7 @@ class Neuron(Module):
         self.weight = Vector(drawn((self.n_in,), init, self.n_in, 1, generator), dtype=dtype)
         self.bias = Value(0.0)
 
+    @quiet
     def __call__(self, x: Any) -> Any:
         """The output for one sample of n_in numbers or Values; for a batch, a Vector of them."""
         return self._outputs(inputs_of(self, x))
@@ -110,6 +111,7 @@ class Layer(Module):
         self.weight = Vector(drawn(shape, init, self.n_in, self.n_out, generator), dtype=dtype)
         self.bias = Vector(np.zeros(self.n_out), dtype=dtype)
 
+    @quiet
     def __call__(self, x: Any) -> Any:
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
         return self._outputs(inputs_of(self, x), last=True)
@@ -162,6 +164,7 @@ class MLP(Module):
             name = output_activation if last else activation
             layer._build(sizes[i], sizes[i + 1], name, init, generator, dtype)
 
+    @quiet
     def __call__(self, x: Any) -> Any:
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
         return self._outputs(inputs_of(self, x))
@@ -203,6 +206,8 @@ def drawn(shape: tuple[int, ...], init: str, n_in: int, n_out: int, generator: A
 
 def inputs_of(module: Any, x: Any) -> Any:
     """One sample or a batch as a Vector or an array, with its size checked."""
+    if isinstance(x, np.ndarray) and x.ndim and x.shape[-1] == module.n_in:
+        return as_array(x)
     if not is_sequence(x):
         raise TypeError(f"{module._short()} expects a sequence of {module.n_in} inputs, got {x!r}")
     if isinstance(x, list | tuple) and x and is_sequence(x[0]):

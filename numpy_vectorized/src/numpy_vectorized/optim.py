@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import STACK, Value, divide, sqrt
+from numpy_vectorized.engine import STACK, Value, quiet
 from pure_python.state import OptimizerState
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
-# A parameter's data, gradient and moments are arrays, or floats where it is a single number. The
-# rules below are written for both: `+=` changes an array where it lies, and replaces a float.
+# A step changes data and moments where they lie, and computes in a scratch array a parameter that
+# is allocated once. A parameter that is a single number is moved as an array of no dimensions.
 
 
 class Optimizer(OptimizerState):
@@ -24,8 +24,27 @@ class Optimizer(OptimizerState):
         # A Vector made of Values holds copies of their data: the Values are what can be moved.
         return entry.operands if getattr(entry, "_operation", None) is STACK else (entry,)
 
+    def __init__(self, params: Iterable[Value]) -> None:
+        super().__init__(params, Value)
+        self._scratch = [np.empty_like(p._data) for p in self.params]
+
+    @quiet
+    def step(self) -> None:
+        """Move every parameter one step against its gradient."""
+        self.steps += 1
+        for i, p in enumerate(self.params):
+            if type(p._data) is float:
+                number = np.array(p._data)
+                self._move(i, number, np.array(p._grad), self._scratch[i])
+                p._data = number.item()
+            else:
+                self._move(i, p._data, p.grad, self._scratch[i])
+
+    def _move(self, i: int, data: Any, grad: Any, scratch: Any) -> None:
+        raise NotImplementedError
+
     def _zeros(self) -> list[Any]:
-        return [np.zeros_like(p._data) if p.ndim else 0.0 for p in self.params]
+        return [np.zeros_like(p._data) for p in self.params]
 
     def _flat(self, moment: list[Any]) -> list[float]:
         return [number for part in moment for number in np.ravel(part).tolist()]
@@ -34,7 +53,7 @@ class Optimizer(OptimizerState):
         moment, start = self._zeros(), 0
         for i, p in enumerate(self.params):
             part = numbers[start : start + p.size]
-            moment[i] = np.array(part, dtype=p.dtype).reshape(p.shape) if p.ndim else part[0]
+            moment[i][...] = np.reshape(part, p.shape)
             start += p.size
         return moment
 
@@ -60,7 +79,7 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        super().__init__(params, Value)
+        super().__init__(params)
         self.lr = lr
         self.momentum = self._at_least_zero("momentum", momentum)
         self.dampening = self._at_least_zero("dampening", dampening)
@@ -69,22 +88,21 @@ class SGD(Optimizer):
         if nesterov and (self.momentum == 0.0 or self.dampening != 0.0):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
 
-    def step(self) -> None:
-        """Move every parameter one step against its gradient."""
-        lr, momentum, weight_decay = self.lr, self.momentum, self.weight_decay
-        kept = 1.0 - self.dampening
-        buffer: list[Any] = self.momentum_buffer
-        with np.errstate(all="ignore"):
-            for i, p in enumerate(self.params):
-                g = p.grad
-                if weight_decay:
-                    g = g + weight_decay * p._data
-                if momentum:
-                    buffer[i] *= momentum if self.steps else 0.0
-                    buffer[i] += kept * g if self.steps else g
-                    g = g + momentum * buffer[i] if self.nesterov else buffer[i]
-                p._data -= lr * g
-        self.steps += 1
+    def _move(self, i: int, data: Any, grad: Any, scratch: Any) -> None:
+        if self.weight_decay:
+            np.multiply(data, self.weight_decay, out=scratch)
+            scratch += grad
+            grad = scratch
+        if self.momentum:
+            velocity = self.momentum_buffer[i]
+            if self.steps == 1:
+                velocity[...] = grad
+            else:
+                velocity *= self.momentum
+                velocity += grad if self.dampening == 0.0 else grad * (1.0 - self.dampening)
+            grad = grad + self.momentum * velocity if self.nesterov else velocity
+        np.multiply(grad, self.lr, out=scratch)
+        data -= scratch
 
 
 class Adam(Optimizer):
@@ -107,30 +125,32 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, Value)
+        super().__init__(params)
         self.lr = lr
         self.betas = self._fractions("betas", betas)
         self.eps = self._at_least_zero("eps", eps)
         self.weight_decay = self._at_least_zero("weight_decay", weight_decay)
 
-    def step(self) -> None:
-        """Move every parameter one step."""
-        self.steps += 1
-        lr, eps = self.lr, self.eps
+    def _move(self, i: int, data: Any, grad: Any, scratch: Any) -> None:
         beta1, beta2 = self.betas
-        step_size = lr / (1.0 - beta1**self.steps)
-        correction = math.sqrt(1.0 - beta2**self.steps)
-        first, second = self.first_moment, self.second_moment
-        with np.errstate(all="ignore"):
-            for i, p in enumerate(self.params):
-                g = self._decayed(p)
-                first[i] += (g - first[i]) * (1.0 - beta1)
-                second[i] *= beta2
-                second[i] += (1.0 - beta2) * g * g
-                p._data -= step_size * divide(first[i], sqrt(second[i]) / correction + eps)
+        first, second = self.first_moment[i], self.second_moment[i]
+        grad = self._decayed(data, grad)
+        np.subtract(grad, first, out=scratch)
+        scratch *= 1.0 - beta1
+        first += scratch
+        second *= beta2
+        np.multiply(grad, 1.0 - beta2, out=scratch)
+        scratch *= grad
+        second += scratch
+        np.sqrt(second, out=scratch)
+        scratch /= math.sqrt(1.0 - beta2**self.steps)
+        scratch += self.eps
+        np.divide(first, scratch, out=scratch)
+        scratch *= self.lr / (1.0 - beta1**self.steps)
+        data -= scratch
 
-    def _decayed(self, p: Value) -> Any:
-        return p.grad + self.weight_decay * p._data if self.weight_decay else p.grad
+    def _decayed(self, data: Any, grad: Any) -> Any:
+        return grad + self.weight_decay * data if self.weight_decay else grad
 
 
 class AdamW(Adam):
@@ -146,6 +166,6 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _decayed(self, p: Value) -> Any:
-        p._data *= 1.0 - self.lr * self.weight_decay
-        return p.grad
+    def _decayed(self, data: Any, grad: Any) -> Any:
+        data *= 1.0 - self.lr * self.weight_decay
+        return grad
