@@ -1,4 +1,4 @@
-"""Section 6, the tensor extension: values and gradients of arrays against PyTorch in float64."""
+"""The tensor extension, rules 6.1 to 6.3: values and gradients of arrays against PyTorch in float64."""
 
 import copy
 import math
