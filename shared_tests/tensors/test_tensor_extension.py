@@ -1,4 +1,4 @@
-"""The tensor extension, rules 6.1 to 6.3: values and gradients of arrays against PyTorch in float64."""
+"""The tensor extension, rules 6.1 to 6.3: arrays and their gradients against PyTorch."""
 
 import copy
 import math
