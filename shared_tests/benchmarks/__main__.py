@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import tempfile
 import time
@@ -61,17 +60,15 @@ def main(args: list[str] | None = None) -> int:
 
 
 def renew(path: Path, figures: str, picture: Path) -> None:
-    """Put the figures between the two marks of a page, and the plot where the page shows it."""
+    """Put the figures between the two marks of a page, and the plot into the folder beside it."""
     text = path.read_text(encoding="utf-8")
-    shown = re.search(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    place = shown[1] if shown else picture.name
-    figures = figures.replace(f"({picture.name})", f"({place})")
     begin, end = "<!-- figures -->\n", "<!-- end of figures -->"
     if begin not in text or end not in text:
         raise SystemExit(f"{path} has no {begin.strip()} and {end} to write between")
     before, rest = text.split(begin, 1)
+    figures = figures.replace(f"({picture.name})", f"(images/{picture.name})")
     path.write_text(before + begin + figures + end + rest.split(end, 1)[1], encoding="utf-8")
-    shutil.copyfile(picture, path.parent / place)
+    shutil.copyfile(picture, path.parent / "images" / picture.name)
 
 
 if __name__ == "__main__":

@@ -257,6 +257,8 @@ class Verdict:
         if self.met:
             return "met"
         over = self.worst.median / self.target.limit
+        if over < 1.01:
+            return "missed by less than 1%"
         return f"missed by {over - 1:.0%}" if over < 2 else f"missed, {over:.1f} times as much"
 
 
