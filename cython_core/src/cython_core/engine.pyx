@@ -12,9 +12,14 @@ from contextlib import ContextDecorator
 from contextvars import ContextVar
 from numbers import Complex, Real
 
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
+)
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+cimport cython
 
 __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
@@ -23,6 +28,7 @@ __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
 include "arena.pxi"
 include "operations.pxi"
+include "tape.pxi"
 
 # ---------------------------------------------------------------------------------------------
 # Numbers
@@ -108,6 +114,7 @@ cdef inline bint recording() except -1:
 cdef inline double value_of(Cell *c) except? -1.0:
     """The data of an operand. Its place may be elsewhere, or nobody may have called __init__."""
     if c.code >= LEAF:
+        settle(c)
         return c.data.number
     initialised(c)
     return c.data.place[0]
@@ -116,6 +123,7 @@ cdef inline double value_of(Cell *c) except? -1.0:
 cdef inline int initialised(Cell *c) except -1:
     if unlikely(c.code == UNSET):
         raise TypeError("this Value was never initialised: call super().__init__(data) first")
+    settle(c)
     return 0
 
 
@@ -926,6 +934,7 @@ cdef class Value:
     def data(self, number):
         cdef double x = as_float(number)
         initialised(cell_of(self))
+        settle_for(cell_of(self))
         set_data(cell_of(self), x)
 
     @property
@@ -939,6 +948,7 @@ cdef class Value:
     def grad(self, number):
         cdef double x = as_float(number)
         initialised(cell_of(self))
+        settle_for(cell_of(self))
         set_grad(cell_of(self), x)
 
     @property
@@ -1167,12 +1177,14 @@ cdef class Value:
         """
         cdef double above = as_float(grad)
         initialised(cell_of(self))
+        settle_all()
         give(cell_of(self), above)
         run_backward()
 
     def zero_grad(self):
         """Set grad to 0.0 on this Value."""
         initialised(cell_of(self))
+        settle_for(cell_of(self))
         set_grad(cell_of(self), 0.0)
 
     def detach(self):
@@ -1563,6 +1575,7 @@ cdef class Vector:
     def backward(self, grad=None):
         """Value.backward of all elements at once; grad a number or one for each, by default 1."""
         pairs = assign(self, 1.0 if grad is None else grad)
+        settle_all()
         for v, above in pairs:
             give(cell_of(v), above)
         run_backward()
@@ -1715,6 +1728,7 @@ cdef Value dot_product(object weights, object inputs, object bias):
 # ---------------------------------------------------------------------------------------------
 
 
+@cython.no_gc_clear  # what it computed may still have to be written to the Values
 cdef class Tape:
     """Tape(root)\n--\n
     The graph of one Value, recorded once and run again for other data of its leaves.
@@ -1725,14 +1739,18 @@ cdef class Tape:
 
     cdef Value root
     cdef Cell **cells               # in the order of their creation, last to first
-    cdef Py_ssize_t count, anchors
+    cdef Py_ssize_t count, length
+    cdef Plan *plan                 # NULL where there are nodes of many operands or outputs
 
     def __init__(self, root):
         if not is_value(root):
             raise TypeError(f"Tape needs a Value as its root, got {describe(root)}")
         initialised(cell_of(root))
+        free_plan(self.plan)
+        self.plan = NULL
         self.root = root
         self.record()
+        self.plan = make_plan(self.cells, self.count)
 
     cdef int record(self) except -1:
         cdef Cell *c
@@ -1740,7 +1758,7 @@ cdef class Tape:
         cdef Py_ssize_t room = 0
         cdef bint failed = False
         cdef void *more
-        self.count = self.anchors = 0
+        self.count = self.length = 0
         reach(cell_of(self.root))
         c = newest_marked()
         while c != NULL:  # to the end even after a failure, for this takes the marks off
@@ -1754,11 +1772,13 @@ cdef class Tape:
                 self.cells[self.count] = c
                 self.count += 1
             if c.code >= FIRST_ANCHOR:
-                self.anchors += 1
+                self.length += c.right.fused.outputs
+            elif c.code != OUTPUT:
+                self.length += 1
             if c.code == CUSTOM_ANCHOR:
                 custom = c
             reach_operands(c)
-            c = newest_marked()
+            c = take_mark_after(c, REACHED)
         if failed:
             raise MemoryError("no memory to record the graph")
         if custom != NULL:
@@ -1770,10 +1790,11 @@ cdef class Tape:
         return 0
 
     def __dealloc__(self):
+        free_plan(self.plan)
         free(self.cells)
 
     def __len__(self):
-        return self.count - self.anchors
+        return self.length
 
     def __reduce__(self):
         raise TypeError("a Tape cannot be copied or pickled: it belongs to the graph it recorded")
@@ -1785,23 +1806,109 @@ cdef class Tape:
         """
         if is_value(leaves):
             leaves, values = [leaves], [values]
-        targets = scalars_of(leaves if isinstance(leaves, Vector) else Vector(leaves))
+        cdef list targets = leaves_among(leaves)
+        cdef Py_buffer view
+        cdef Py_ssize_t i, count = len(targets)
+        cdef list numbers
+        settle_all()
+        if doubles_of(values, &view):
+            try:
+                check_lengths(count, view.len // <Py_ssize_t>sizeof(double))
+                for i in range(count):
+                    set_data(cell_of(targets[i]), (<double *>view.buf)[i])
+            finally:
+                PyBuffer_Release(&view)
+            return
         numbers = [as_float(number) for number in flattened(values)]
-        if len(targets) != len(numbers):
-            raise ValueError(f"{len(targets)} leaves cannot be set from {len(numbers)} numbers")
-        for v, number in zip(targets, numbers):
-            set_data(cell_of(v), number)
+        check_lengths(count, len(numbers))
+        for i in range(count):
+            set_data(cell_of(targets[i]), PyFloat_AS_DOUBLE(numbers[i]))
 
     def forward(self):
         """Recompute every node from the leaves' present data; the root's data."""
+        global unsettled, settled_root
         cdef Py_ssize_t i
+        cdef Plan *p = self.plan
+        if p != NULL:
+            if unsettled != p:
+                settle_all()
+            if p.newer_data:
+                memcpy(p.last, p.data, p.leaves * sizeof(double))
+            for i in range(p.leaves):
+                p.data[i] = data_of(p.cells[i])
+            if run_forward(p):
+                p.current = p.newer_data = True
+                settled_root = cell_of(self.root)
+                settled_root.data.number = p.data[p.leaves + p.nodes - 1]
+                unsettled = p
+                return settled_root.data.number
+            # An operation will raise, with the Values below it new and all others as they were.
+            if p.newer_data:
+                memcpy(p.data, p.last, p.leaves * sizeof(double))
+                run_forward(p)
+        settle_all()
+        if p != NULL:
+            p.current = False
         for i in range(self.count - 1, -1, -1):
             recompute(self.cells[i])
         return self.root.data
 
     def backward(self, grad=1.0):
         """Value.backward on the recorded graph."""
-        self.root.backward(grad)
+        global unsettled, settled_root
+        cdef Plan *p = self.plan
+        cdef double above
+        cdef Py_ssize_t i, root
+        if p == NULL:
+            self.root.backward(grad)
+            return
+        above = as_float(grad)
+        if unsettled != p:
+            settle_all()
+        for i in range(p.leaves if p.current else p.leaves + p.nodes):
+            p.data[i] = data_of(p.cells[i])
+        for i in range(p.leaves):
+            p.grad[i] = grad_of(p.cells[i])
+        root = p.leaves + p.nodes - 1
+        p.grad[p.grad_of[root]] = 0.0 + above
+        run_gradients(p)
+        for i in range(p.leaves):
+            set_grad(p.cells[i], p.grad[i])
+        settled_root = cell_of(self.root)
+        settled_root.grad.number = p.grad[p.grad_of[root]]
+        p.current = p.newer_grad = True
+        unsettled = p
+
+
+cdef list leaves_among(object leaves):
+    if type(leaves) is list or type(leaves) is tuple:
+        for v in leaves:
+            if not is_value(v):
+                break
+            initialised(cell_of(v))
+        else:
+            return list(leaves)
+    return list(scalars_of(leaves if isinstance(leaves, Vector) else Vector(leaves)))
+
+
+cdef bint doubles_of(object values, Py_buffer *view) except -1:
+    """The memory of an array of doubles, to be released; False for anything else."""
+    if isinstance(values, (list, tuple)) or not PyObject_CheckBuffer(values):
+        return False
+    try:
+        PyObject_GetBuffer(values, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    except (BufferError, ValueError):
+        return False
+    if view.format != NULL and view.format[0] == c"d" and view.format[1] == 0:
+        return True
+    PyBuffer_Release(view)
+    return False
+
+
+cdef int check_lengths(Py_ssize_t leaves, Py_ssize_t numbers) except -1:
+    if leaves != numbers:
+        raise ValueError(f"{leaves} leaves cannot be set from {numbers} numbers")
+    return 0
 
 
 cdef inline void reach(Cell *c) noexcept:
