@@ -151,6 +151,8 @@ class Stage:
         self.processes = {}
 
     def run(self, contest: Contest) -> Outcome:
+        if contest.fresh:
+            self.end()
         outcome = Outcome(contest, {}, {}, {}, {}, {}, {})
         playing = list(contest.contestants)
 

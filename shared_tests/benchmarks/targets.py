@@ -58,12 +58,8 @@ def targets() -> list[Target]:
     kinds = ("chain", "dag")
     large = [size_name(nodes) for nodes in SIZES[1:]]
 
-    def graph(phase: str) -> list[Figure]:
-        return [
-            Figure(f"{kind} of {size}", kind, size, phase, "cython_core", "float")
-            for kind in kinds
-            for size in large
-        ]
+    def graph(kind: str, phase: str) -> list[Figure]:
+        return [Figure(size, kind, size, phase, "cython_core", "float") for size in large]
 
     def moons(mine: str, *others: str) -> list[Figure]:
         return [Figure(f"over {o}", "moons", "a step", "step", mine, o) for o in others]
@@ -82,13 +78,19 @@ def targets() -> list[Target]:
     small = [(SMALL, 100, "float64")]
     hand = "NumPy by hand"
     return [
-        Target(
-            "cython_core, forward of one operation, 10⁴ to 10⁷ nodes",
-            "float operation in the same loop",
-            1.6,
-            graph("forward"),
+        *(
+            Target(
+                f"cython_core, {what}, 10⁴ to 10⁷ nodes, {title}",
+                "float operation in the same loop",
+                limit,
+                graph(kind, phase),
+            )
+            for kind, title in (("chain", "chain"), ("dag", "random graph"))
+            for what, limit, phase in (
+                ("forward of one operation", 1.6, "forward"),
+                ("forward + backward + free", 2.8, "all"),
+            )
         ),
-        Target("cython_core, forward + backward + free", "the same", 2.8, graph("all")),
         Target(
             "cost per node at 10⁷ against 10⁴",
             "itself",
@@ -104,10 +106,9 @@ def targets() -> list[Target]:
             "",
             72.0,
             [
-                Figure(f"{kind} of {size}", "memory", kind, phase, f"cython_core, {size}")
+                Figure(f"{kind} of {size}", "memory", kind, "bytes a node", f"cython_core, {size}")
                 for kind in kinds
                 for size in large[2:]
-                for phase in ("bytes a node",)
             ],
             " bytes",
         ),
