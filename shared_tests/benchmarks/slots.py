@@ -1,8 +1,8 @@
 """The reference Value of scalar scripts: what a tinkerer's script carries, and no more.
 
-Slots, the operands and the local gradients in tuples, a backward that sorts the graph and walks it.
-Most such scripts sort by a function that calls itself; a loop takes as long, works at any depth, and
-leaves no cycles to the garbage collector, so it is the stronger opponent.
+Slots, the operands and the local gradients in tuples, a backward that sorts the graph and walks it. The
+sort calls itself, as in most such scripts; a loop is no faster. It is no closure, which would
+leave every graph as a cycle to the garbage collector: this is the stronger opponent.
 """
 
 from __future__ import annotations
@@ -60,17 +60,19 @@ class Value:
         return self * other**-1.0
 
     def backward(self):
-        order, seen, waiting = [], set(), [(self, False)]
-        while waiting:
-            node, operands_done = waiting.pop()
-            if operands_done:
-                order.append(node)
-            elif node not in seen:
-                seen.add(node)
-                waiting.append((node, True))
-                waiting.extend([(operand, False) for operand in node.operands])
+        order = []
+        sort(self, order, set())
         self.grad = 1.0
         for node in reversed(order):
             above = node.grad
             for operand, local in zip(node.operands, node.local_grads, strict=True):
                 operand.grad += local * above
+
+
+def sort(node, order, seen):
+    """Append the graph below a node to `order`, operands first."""
+    if node not in seen:
+        seen.add(node)
+        for operand in node.operands:
+            sort(operand, order, seen)
+        order.append(node)
