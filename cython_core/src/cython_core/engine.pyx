@@ -114,7 +114,7 @@ cdef inline bint recording() except -1:
 cdef inline double value_of(Cell *c) except? -1.0:
     """The data of an operand. Its place may be elsewhere, or nobody may have called __init__."""
     if c.code >= LEAF:
-        settle(c)
+        catch_up(c)
         return c.data.number
     initialised(c)
     return c.data.place[0]
@@ -123,7 +123,7 @@ cdef inline double value_of(Cell *c) except? -1.0:
 cdef inline int initialised(Cell *c) except -1:
     if unlikely(c.code == UNSET):
         raise TypeError("this Value was never initialised: call super().__init__(data) first")
-    settle(c)
+    catch_up(c)
     return 0
 
 
@@ -934,7 +934,7 @@ cdef class Value:
     def data(self, number):
         cdef double x = as_float(number)
         initialised(cell_of(self))
-        settle_for(cell_of(self))
+        catch_up_to_set(cell_of(self))
         set_data(cell_of(self), x)
 
     @property
@@ -948,7 +948,7 @@ cdef class Value:
     def grad(self, number):
         cdef double x = as_float(number)
         initialised(cell_of(self))
-        settle_for(cell_of(self))
+        catch_up_to_set(cell_of(self))
         set_grad(cell_of(self), x)
 
     @property
@@ -1177,14 +1177,14 @@ cdef class Value:
         """
         cdef double above = as_float(grad)
         initialised(cell_of(self))
-        settle_all()
+        catch_up_all()
         give(cell_of(self), above)
         run_backward()
 
     def zero_grad(self):
         """Set grad to 0.0 on this Value."""
         initialised(cell_of(self))
-        settle_for(cell_of(self))
+        catch_up_to_set(cell_of(self))
         set_grad(cell_of(self), 0.0)
 
     def detach(self):
@@ -1575,7 +1575,7 @@ cdef class Vector:
     def backward(self, grad=None):
         """Value.backward of all elements at once; grad a number or one for each, by default 1."""
         pairs = assign(self, 1.0 if grad is None else grad)
-        settle_all()
+        catch_up_all()
         for v, above in pairs:
             give(cell_of(v), above)
         run_backward()
@@ -1810,7 +1810,7 @@ cdef class Tape:
         cdef Py_buffer view
         cdef Py_ssize_t i, count = len(targets)
         cdef list numbers
-        settle_all()
+        catch_up_all()
         if doubles_of(values, &view):
             try:
                 check_lengths(count, view.len // <Py_ssize_t>sizeof(double))
@@ -1826,27 +1826,27 @@ cdef class Tape:
 
     def forward(self):
         """Recompute every node from the leaves' present data; the root's data."""
-        global unsettled, settled_root
+        global ahead, root_ahead
         cdef Py_ssize_t i
         cdef Plan *p = self.plan
         if p != NULL:
-            if unsettled != p:
-                settle_all()
+            if ahead != p:
+                catch_up_all()
             if p.newer_data:
                 memcpy(p.last, p.data, p.leaves * sizeof(double))
             for i in range(p.leaves):
                 p.data[i] = data_of(p.cells[i])
             if run_forward(p):
                 p.current = p.newer_data = True
-                settled_root = cell_of(self.root)
-                settled_root.data.number = p.data[p.leaves + p.nodes - 1]
-                unsettled = p
-                return settled_root.data.number
+                root_ahead = cell_of(self.root)
+                root_ahead.data.number = p.data[p.leaves + p.nodes - 1]
+                ahead = p
+                return root_ahead.data.number
             # An operation will raise, with the Values below it new and all others as they were.
             if p.newer_data:
                 memcpy(p.data, p.last, p.leaves * sizeof(double))
                 run_forward(p)
-        settle_all()
+        catch_up_all()
         if p != NULL:
             p.current = False
         for i in range(self.count - 1, -1, -1):
@@ -1855,7 +1855,7 @@ cdef class Tape:
 
     def backward(self, grad=1.0):
         """Value.backward on the recorded graph."""
-        global unsettled, settled_root
+        global ahead, root_ahead
         cdef Plan *p = self.plan
         cdef double above
         cdef Py_ssize_t i, root
@@ -1863,8 +1863,8 @@ cdef class Tape:
             self.root.backward(grad)
             return
         above = as_float(grad)
-        if unsettled != p:
-            settle_all()
+        if ahead != p:
+            catch_up_all()
         for i in range(p.leaves if p.current else p.leaves + p.nodes):
             p.data[i] = data_of(p.cells[i])
         for i in range(p.leaves):
@@ -1874,10 +1874,10 @@ cdef class Tape:
         run_gradients(p)
         for i in range(p.leaves):
             set_grad(p.cells[i], p.grad[i])
-        settled_root = cell_of(self.root)
-        settled_root.grad.number = p.grad[p.grad_of[root]]
+        root_ahead = cell_of(self.root)
+        root_ahead.grad.number = p.grad[p.grad_of[root]]
         p.current = p.newer_grad = True
-        unsettled = p
+        ahead = p
 
 
 cdef list leaves_among(object leaves):

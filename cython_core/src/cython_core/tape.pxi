@@ -45,8 +45,8 @@ cdef struct Plan:
 
 cdef void free_plan(Plan *p) noexcept nogil:
     if p != NULL:
-        if p == unsettled:
-            settle_all()
+        if p == ahead:
+            catch_up_all()
         free(p.cells)
         free(p.data)
         free(p.last)
@@ -60,29 +60,29 @@ cdef void free_plan(Plan *p) noexcept nogil:
 # Whose results are not in the Values yet, save those of leaves and of the root. They are written
 # when somebody looks at another of its Values, or at the latest when another Tape runs: a loop that
 # only replays never pays for that.
-cdef Plan *unsettled = NULL
-cdef Cell *settled_root = NULL
+cdef Plan *ahead = NULL
+cdef Cell *root_ahead = NULL
 
 
-cdef inline void settle(Cell *c) noexcept nogil:
+cdef inline void catch_up(Cell *c) noexcept nogil:
     """Before the data or grad of a Value is read."""
-    if unlikely(unsettled != NULL) and c.code >= FIRST_NODE and c != settled_root:
-        settle_all()
+    if unlikely(ahead != NULL) and c.code >= FIRST_NODE and c != root_ahead:
+        catch_up_all()
 
 
-cdef inline void settle_for(Cell *c) noexcept nogil:
+cdef inline void catch_up_to_set(Cell *c) noexcept nogil:
     """Before it is set."""
-    if unlikely(unsettled != NULL) and c.code >= FIRST_NODE:
-        settle_all()
+    if unlikely(ahead != NULL) and c.code >= FIRST_NODE:
+        catch_up_all()
 
 
-cdef void settle_all() noexcept nogil:
+cdef void catch_up_all() noexcept nogil:
     """Before graphs are walked: let the Values hold what a Tape computed."""
-    global unsettled
-    cdef Plan *p = unsettled
+    global ahead
+    cdef Plan *p = ahead
     cdef int32_t i
     cdef Cell *c
-    unsettled = NULL
+    ahead = NULL
     if p == NULL:
         return
     for i in range(p.leaves, p.leaves + p.nodes):
@@ -147,7 +147,7 @@ cdef int32_t leaf_number(Draft *d, Cell *c) noexcept nogil:
 
 
 cdef inline bint has_constant(int code) noexcept nogil:
-    return LEAKY_RELU <= code < OUTPUT
+    return LEAKY_RELU <= code <= NUMBER_POWER
 
 
 cdef bint read_graph(Draft *d, Cell **newest_first) noexcept nogil:
@@ -639,7 +639,7 @@ cdef bint run_forward(Plan *p) noexcept nogil:
 
 cdef inline double local_gradient(Gift *g, double a, double b, double y) noexcept nogil:
     cdef int code = g.code
-    if code < OUTPUT:
+    if code <= NUMBER_POWER:
         return slope(code, a, y, b)
     if code == DIVIDE:
         return -(y / b) if g.side else 1.0 / b
