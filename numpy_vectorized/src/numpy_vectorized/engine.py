@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from functools import partial
 from itertools import count, product
 from numbers import Complex, Real
 from operator import attrgetter
@@ -403,7 +404,9 @@ def give(operand: Value, contribution: Any) -> None:
     """
     data = operand._data
     if type(data) is float:
-        operand._grad += float(np.sum(contribution))
+        if type(contribution) is not float:
+            contribution = float(np.sum(contribution))
+        operand._grad += contribution
         return
     if type(contribution) is float:
         contribution = np.full_like(data, contribution)
@@ -2079,17 +2082,20 @@ def shown(data: Any, grad: Any) -> str:
 
 def assign(target: np.ndarray, numbers: Any) -> None:
     """Fill the array from a number, or from as many as it holds. ValueError for another shape."""
-    if numbers is target:  # `p.data -= step` changed the array itself, then sets it
-        return
+    if numbers is not target:  # as after `p.data -= step`, which changed the array itself
+        target[...] = numbers_for(target, numbers)
+
+
+def numbers_for(target: np.ndarray, numbers: Any) -> Any:
+    """A number, or an array of the target's shape. ValueError for another shape."""
     if is_number(numbers):
-        target.fill(as_float(numbers))
-        return
+        return as_float(numbers)
     source = data_of(tensor_of(numbers, "an array"))
     if source.shape != target.shape:
         if source.ndim == target.ndim == 1:
             raise ValueError(f"a Vector of {target.size} cannot be set from {source.size} numbers")
         raise ValueError(f"an array of shape {target.shape} cannot be set from {source.shape}")
-    np.copyto(target, source)
+    return source
 
 
 # ---------------------------------------------------------------------------------------------
@@ -2209,11 +2215,16 @@ def composition(value: Value, index: tuple[int, ...]) -> tuple[Any, ...] | None:
 class Tape:
     """The graph of one Value, recorded once and run again for other data of its leaves.
 
-    Control flow is frozen as it was recorded. ValueError for a graph with a custom operation, whose
-    formula is not known. len(tape) is the number of operations.
+    Control flow is frozen as it was recorded, and so is what is no Value: the numbers beside Values,
+    the labels and classes of a loss. What is to change is a leaf: the inputs of a model, the targets
+    of mse_loss. ValueError for a graph with a custom operation, whose formula is not known.
+    len(tape) is the number of operations.
+
+    Memory is allocated once. The gradient that backward leaves in a leaf is the tape's own array
+    and is written again by the backward after the next zero_grad: copy what you want to keep.
     """
 
-    __slots__ = ("_nodes", "_root")
+    __slots__ = ("_backward", "_forward", "_handed", "_nodes", "_root", "_uses", "_zeroed")
 
     def __init__(self, root: Value) -> None:
         if not isinstance(root, Value):
@@ -2221,10 +2232,65 @@ class Tape:
         self._root = root
         self._nodes = operations_below([root])
         for node in self._nodes:
-            if isinstance(node, Vector):
-                node._lent = True  # from now on forward may change it
             if node._operation is CUSTOM:
                 CUSTOM.recompute(node)
+        self._forward: list[Callable[[], Any]] = []
+        self._backward: list[Callable[[], Any]] = []
+        self._handed: list[tuple[Vector, np.ndarray]] = []  # leaves and their gradients
+        self._zeroed: list[Any] = []  # nodes whose gradients are added up, not written
+        self._plan()
+
+    # An operation that has a `plan` gives the calls of NumPy that compute it, with the arrays that
+    # they read and write; for any other its recompute and backward are called.
+
+    def _plan(self) -> None:
+        planned = [
+            getattr(node._operation, "plan", None) is not None and node._operation.plannable(node)
+            for node in self._nodes
+        ]
+        # How often a gradient is written in a pass; an unplanned operation only knows how to add.
+        self._uses: dict[int, int] = {id(self._root): 2}
+        for node, known in zip(self._nodes, planned, strict=True):
+            for operand in node._operands:
+                self._uses[id(operand)] = self._uses.get(id(operand), 0) + (1 if known else 2)
+        forward: list[list[Callable[[], Any]]] = []
+        for node in self._nodes:
+            if isinstance(node, Vector):
+                node._lent = True  # from now on forward may change it
+                node._grad, node._pinned = node.grad, True
+            if node._operation is not VIEW and not self._writes(node):
+                self._zeroed.append(node)
+        for node, known in zip(self._nodes, planned, strict=True):
+            if known:
+                there, back = node._operation.plan(node, self)
+            else:
+                there = [partial(node._operation.recompute, node)]
+                back = [partial(node._operation.backward, node)]
+            forward.append(there)
+            self._backward += back
+        self._forward = [call for calls in reversed(forward) for call in calls]
+
+    def gradient_of(self, operand: Any) -> tuple[np.ndarray, list[Callable[[], Any]]]:
+        """Where a planned operation writes what it gives to an operand, and the calls to follow.
+
+        What is written once in a pass is written in place; all else is added.
+        """
+        if self._writes(operand):
+            return operand._grad, []
+        memory = np.empty(operand.shape, operand.dtype)
+        if operand._operation is None and self._uses[id(operand)] == 1 and not operand._pinned:
+            self._handed.append((operand, memory))
+            return memory, []
+        return memory, [lambda: give(operand, memory.copy())]
+
+    def _writes(self, node: Any) -> bool:
+        """Whether one planned operation alone writes the gradient of a node that is no leaf."""
+        return (
+            self._uses[id(node)] == 1
+            and isinstance(node, Vector)
+            and node._operation not in (None, VIEW)
+            and bool(node._grad.flags.c_contiguous)
+        )
 
     def __len__(self) -> int:
         return sum(1 for node in self._nodes if not hasattr(node._operation, "source"))
@@ -2239,24 +2305,37 @@ class Tape:
         leaves, values = list(leaves), list(values)
         if len(leaves) != len(values):
             raise ValueError(f"{len(leaves)} leaves cannot be set from {len(values)} numbers")
-        drafts = [
-            leaf.detach() for leaf in leaves
-        ]  # what does not fit is refused before any is set
-        for draft, value in zip(drafts, values, strict=True):
-            draft.data = value
-        for target, draft in zip(leaves, drafts, strict=True):
-            target.data = draft.data
+        # What does not fit is refused before any is set.
+        fitting = [
+            numbers_for(leaf._data, value) if leaf.ndim else as_float(value)
+            for leaf, value in zip(leaves, values, strict=True)
+        ]
+        for leaf, numbers in zip(leaves, fitting, strict=True):
+            leaf.data = numbers
 
     @quiet
     def forward(self) -> Any:
         """Recompute every node from the leaves' present data; the root's data."""
-        for node in reversed(self._nodes):
-            node._operation.recompute(node)
+        for call in self._forward:
+            call()
         return self._root.data
 
+    @quiet
     def backward(self, grad: Any = 1.0) -> None:
         """Value.backward on the recorded graph."""
         seed: Any = np.ones_like(self._root._data) if self._root.ndim else as_float(grad)
         if self._root.ndim:
             assign(seed, grad)
-        run_backward(self._nodes, self._root, seed)
+        for leaf, gradient in self._handed:
+            if leaf._grad is gradient:  # not zeroed since the last pass: this one is added to it
+                leaf._grad = gradient.copy()
+        for node in self._zeroed:
+            node.zero_grad()
+        give(self._root, seed)
+        for call in self._backward:
+            call()
+        for leaf, gradient in self._handed:
+            if leaf._grad is None:
+                leaf._grad = gradient
+            else:
+                leaf._grad += gradient

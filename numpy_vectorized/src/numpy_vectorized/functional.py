@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import index as as_index
 from typing import Any, SupportsFloat, cast
 
@@ -23,12 +23,15 @@ from numpy_vectorized.engine import (
     SILU,
     SOFTPLUS,
     TANH,
+    VIEW,
     Joint,
     Reduction,
+    Tape,
     Unary,
     Value,
     Vector,
     all_scalars,
+    as_array,
     as_float,
     data_of,
     describe,
@@ -63,6 +66,8 @@ __all__ = [
 ]
 
 EPSILON = 2.220446049250313e-16  # the distance from 1.0 to the next float
+
+Call = Callable[[], Any]
 
 # Linear --------------------------------------------------------------------------------------
 
@@ -105,6 +110,14 @@ ACTIVATIONS: dict[str, Unary | None] = {
 }
 
 
+@lru_cache(maxsize=8)
+def ones(n: int, dtype: Any) -> np.ndarray:
+    """A product with ones is the quickest sum along an axis. Read only, since it is shared."""
+    result = np.ones(n, dtype)
+    result.flags.writeable = False
+    return result
+
+
 class Perceptrons:
     """activation(x·Wᵀ + b) as one node: a whole layer, over a whole batch.
 
@@ -119,15 +132,18 @@ class Perceptrons:
         self.name = f"{activation.name}(dot)" if activation else "dot"
 
     def __call__(self, x: Any, weight: Any, bias: Any, single: bool = False) -> Any:
-        x, weight = of_one_dtype(x, weight)
-        sums = self.sums(x, weight, bias, single)
+        inputs, w = data_of(x), data_of(weight)
+        if inputs.dtype is not w.dtype:
+            x, weight = of_one_dtype(x, weight)
+            inputs, w = data_of(x), data_of(weight)
+        sums = self.sums(inputs, w, data_of(bias), single)
         # The sums are kept only for the activations whose slope needs them.
-        context = [x, weight, bias, single, None if self.activation in FROM_OUTPUT else sums]
+        kept = None if self.activation in FROM_OUTPUT else sums
         operands = values_among((weight, x, bias))
-        return record(self.activated(sums, context[4] is None), self, operands, context)
+        y = self.activated(sums, kept is None)
+        return record(y, self, operands, (x, weight, bias, single, kept))
 
-    def sums(self, x: Any, weight: Any, bias: Any, single: bool) -> Any:
-        x, w, b = data_of(x), data_of(weight), data_of(bias)
+    def sums(self, x: Any, w: Any, b: Any, single: bool) -> Any:
         if single:
             sums = x @ w.reshape(-1)
         elif x.ndim == 2:
@@ -152,41 +168,73 @@ class Perceptrons:
         return self.name
 
     def recompute(self, node: Value) -> None:
-        context = node._context
-        sums = self.sums(*context[:4])
-        if context[4] is not None:
-            context[4] = sums
-        refill(node, self.activated(sums, context[4] is None))
+        x, weight, bias, single, kept = node._context
+        sums = self.sums(data_of(x), data_of(weight), data_of(bias), single)
+        if kept is not None:
+            node._context = x, weight, bias, single, sums
+        refill(node, self.activated(sums, kept is None))
 
     def gradient_at_sum(self, node: Value, index: Any = ...) -> Any:
         """What reaches the sums from above, before the activation; all of it, or one element."""
         y, above, sums = node._data, node._grad, node._context[4]
-        if node.ndim and index is not ...:
+        if index is not ... and type(y) is not float:
             y, above = float(y[index]), float(node.grad[index])
             sums = None if sums is None else float(sums[index])
         if self.activation is None:
             return above
-        if self.activation is RELU and node.ndim:
+        if self.activation is RELU:
             return above * (y != 0.0)  # as y is never below
         return self.activation.slope(y if sums is None else sums, y) * above
 
     def backward(self, node: Value) -> None:
         x, weight, bias, single, _ = node._context
-        inputs, w = data_of(x), data_of(weight)
-        above = self.gradient_at_sum(node)
-        # A single sample is a batch of one, a single neuron a layer of one.
-        n_in = inputs.shape[-1]
-        rows = inputs if inputs.ndim == 2 else inputs.reshape(-1, n_in)
-        matrix = w.reshape(1, n_in) if single else w
-        gradients = np.reshape(above, (len(rows), len(matrix)))
+        inputs, w = rows, matrix = data_of(x), data_of(weight)
+        gradients = self.gradient_at_sum(node)
+        if single or inputs.ndim != 2:
+            # A single sample is a batch of one, a single neuron a layer of one.
+            rows, matrix = as_rows(inputs), as_rows(w)
+            gradients = np.reshape(gradients, (len(rows), len(matrix)))
         if isinstance(weight, Value):
-            contribution = np.dot(gradients.T, rows)
-            give(weight, contribution.reshape(w.shape) if single else contribution)
+            give(weight, np.dot(gradients.T, rows).reshape(w.shape))
         if isinstance(x, Value):
-            contribution = np.dot(gradients, matrix)
-            give(x, contribution if rows is inputs else contribution.reshape(inputs.shape))
+            give(x, np.dot(gradients, matrix).reshape(inputs.shape))
         if isinstance(bias, Value):
             give(bias, np.dot(ones(len(rows), gradients.dtype), gradients))
+
+    def plannable(self, node: Value) -> bool:
+        x, weight, bias, single, _ = node._context
+        arrays = [data_of(v) for v in (node, x, weight, bias) if v is not None]
+        return (
+            self.activation in (None, RELU)
+            and data_of(x).ndim == 2
+            and all(isinstance(a, np.ndarray) and a.dtype is arrays[0].dtype for a in arrays)
+        )
+
+    def plan(self, node: Value, tape: Tape) -> tuple[list[Call], list[Call]]:
+        x, weight, bias, single, _ = node._context
+        y, above, rows, w = node._data, node._grad, data_of(x), data_of(weight)
+        matrix = as_rows(w)
+        forward: list[Call] = [partial(np.dot, rows, w.reshape(-1) if single else w.T, y)]
+        backward: list[Call] = []
+        if bias is not None:
+            forward.append(partial(np.add, y, data_of(bias), y))
+        if self.activation is RELU:
+            forward.append(partial(np.maximum, y, 0.0, out=y))
+            alive, gradients = np.empty(y.shape, bool), np.empty_like(y)
+            backward.append(partial(np.not_equal, y, 0.0, alive))
+            backward.append(partial(np.multiply, above, alive, gradients))
+            above = gradients
+        above = above.reshape(len(rows), len(matrix))
+        if isinstance(weight, Value):
+            out, after = tape.gradient_of(weight)
+            backward += [partial(np.dot, above.T, rows, out.reshape(matrix.shape)), *after]
+        if isinstance(x, Value):
+            out, after = tape.gradient_of(x)
+            backward += [partial(np.dot, above, matrix, out), *after]
+        if isinstance(bias, Value):
+            out, after = tape.gradient_of(bias)
+            backward += [partial(np.dot, ones(len(rows), y.dtype), above, out), *after]
+        return forward, backward
 
     def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
         weights, inputs, bias, *_ = self.compose(node, index)
@@ -205,14 +253,6 @@ class Perceptrons:
             self.activation.name if self.activation else "",
             self.gradient_at_sum(node, index),
         )
-
-
-@lru_cache(maxsize=8)
-def ones(n: int, dtype: Any) -> np.ndarray:
-    """A product with ones is the quickest sum along an axis. Read only, since it is shared."""
-    result = np.ones(n, dtype)
-    result.flags.writeable = False
-    return result
 
 
 FROM_OUTPUT = (None, RELU, LEAKY_RELU, TANH, SIGMOID)  # whose slope follows from the output alone
@@ -255,6 +295,10 @@ def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Vector:
 
 def as_sequence(values: Any, what: str) -> Any:
     """A Vector or an array; a single Value or number counts as a sequence of one."""
+    if isinstance(values, Vector):
+        return values
+    if isinstance(values, np.ndarray) and values.ndim:
+        return as_array(values)
     return tensor_of(values if is_sequence(values) else [values], what)
 
 
@@ -382,7 +426,7 @@ def hinge_loss(scores: Any, labels: Any) -> Value:
     """The mean of max(0, 1 - y·s), labels -1 or 1 (else ValueError): the max-margin loss."""
     s, y = as_sequence(scores, "hinge_loss"), numbers(labels, "hinge_loss labels")
     same_count("hinge_loss", s.size, y.size)
-    if np.count_nonzero(np.abs(y) != 1.0):
+    if np.count_nonzero(np.abs(y) == 1.0) < y.size:
         wrong = y[np.abs(y) != 1.0]
         raise ValueError(f"hinge_loss needs labels -1 and 1, got {wrong.item(0)!r}")
     return cast(Value, HINGE_LOSS(of_one_dtype(s, y)))
@@ -491,8 +535,33 @@ class Loss:
             if isinstance(x, Value):
                 give(x, contribution.reshape(x.shape))
 
+    def plannable(self, node: Value) -> bool:
+        # Of one operation's result: then the parts that forward computed hold in backward.
+        x = node._operands[0]
+        return len(node._operands) == 1 and x.ndim > 0 and x._operation not in (None, VIEW)
+
+    def plan(self, node: Value, tape: Tape) -> tuple[list[Call], list[Call]]:
+        arguments, constants, parts = node._context
+        fixed = [*map(data_of, arguments), *constants]
+        out, after = tape.gradient_of(node._operands[0])
+        flat = out.reshape(-1)
+
+        def forward() -> None:
+            nonlocal parts
+            parts = self.parts(*fixed)
+            node._data = float(self.value(*parts))
+
+        def backward() -> None:
+            self.contributions(node._grad, *parts, out=flat)
+
+        return [forward], [backward, *after]
+
     def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
         return self.name, all_scalars(node._operands)
+
+
+def total(terms: Any) -> Any:
+    return np.dot(ones(terms.size, terms.dtype), terms)
 
 
 # Predictions and targets may differ in shape, (n, 1) and (n,), so they are taken in C order.
@@ -506,24 +575,25 @@ def mse_of(d: Any) -> Any:
     return d @ d / d.size
 
 
-def mse_contributions(above: Any, d: Any) -> list[Any]:
-    slopes = d * (2.0 / d.size * above)
+def mse_contributions(above: Any, d: Any, out: Any = None) -> list[Any]:
+    slopes = np.multiply(d, 2.0 / d.size * above, out=out)
     return [slopes, -slopes]
 
 
 def hinge_parts(s: Any, labels: Any) -> Any:
-    terms = labels.ravel() * s.ravel()
+    labels = labels.ravel()
+    terms = labels * s.ravel()
     np.subtract(1.0, terms, out=terms)
     np.maximum(terms, 0.0, out=terms)
     return terms, labels
 
 
 def hinge_of(terms: Any, labels: Any) -> Any:
-    return np.add.reduce(terms) / terms.size
+    return total(terms) / terms.size
 
 
-def hinge_contributions(above: Any, terms: Any, labels: Any) -> list[Any]:
-    slopes = labels.ravel() * (-above / terms.size)
+def hinge_contributions(above: Any, terms: Any, labels: Any, out: Any = None) -> list[Any]:
+    slopes = np.multiply(labels, -above / terms.size, out)
     slopes *= terms != 0.0
     return [slopes, None]
 
@@ -534,11 +604,11 @@ def bce_parts(x: Any, targets: Any) -> Any:
 
 def bce_of(x: Any, t: Any) -> Any:
     terms = (1.0 - t) * x + np.maximum(-x, 0.0) + np.log1p(np.exp(-np.abs(x)))
-    return np.add.reduce(terms) / x.size
+    return total(terms) / x.size
 
 
-def bce_contributions(above: Any, x: Any, t: Any) -> list[Any]:
-    return [(sigmoid(x) - t) * (above / x.size), None]
+def bce_contributions(above: Any, x: Any, t: Any, out: Any = None) -> list[Any]:
+    return [np.multiply(sigmoid(x) - t, above / x.size, out=out), None]
 
 
 def cross_entropy_parts(x: Any, picked: Any) -> Any:
@@ -553,16 +623,18 @@ def cross_entropy_parts(x: Any, picked: Any) -> Any:
 def cross_entropy_of(shifted: Any, exps: Any, totals: Any, picked: Any) -> Any:
     terms = np.log(totals)
     terms -= shifted.take(picked)
-    return np.add.reduce(terms) / terms.size
+    return total(terms) / terms.size
 
 
 def cross_entropy_contributions(
-    above: Any, shifted: Any, exps: Any, totals: Any, picked: Any
+    above: Any, shifted: Any, exps: Any, totals: Any, picked: Any, out: Any = None
 ) -> list[Any]:
-    slopes = exps / totals[:, None]
-    slopes.reshape(-1)[picked] -= 1.0
-    slopes *= above / totals.size
-    return [slopes]
+    if out is None:
+        out = np.empty(exps.size, exps.dtype)
+    np.divide(exps, totals[:, None], out=out.reshape(exps.shape))
+    out[picked] -= 1.0
+    out *= above / totals.size
+    return [out]
 
 
 MSE_LOSS = Loss("mse_loss", mse_parts, mse_of, mse_contributions)
