@@ -87,8 +87,8 @@ cdef enum:
     CELLS = 4096 - 18
     REGION = 1 << 21            # bytes, and its alignment: what is asked of the system at once
     SLABS = 8                   # in a region
-    LOOK_AHEAD = 12             # cells; fewer than the header has room for
-    KEPT = 160                  # empty slabs (40 MB) that wait for the next graph; more go back
+    LOOK_AHEAD = 64             # cells
+    KEPT = 208                  # empty slabs (52 MB) that wait for the next graph; more go back
 
 # Marks are there for two passes over the graph in the order of creation, newest first. They may
 # meet: freeing can run a __del__, and that can call backward.
@@ -495,8 +495,8 @@ cdef inline Cell *take_mark_after(Cell *c, int which) noexcept nogil:
     cdef Slab *slab = slab_of(c)
     cdef size_t i = (<size_t>c & (SLAB - 1)) // CELL - 1
     cdef uint64_t bit = (<uint64_t>1) << (i & 63)
-    cdef Cell *soon = c - LOOK_AHEAD  # maybe rubbish, or the header: then this does no harm
-    prefetch(c - 3 * LOOK_AHEAD)
+    cdef Cell *soon = c - LOOK_AHEAD if i > LOOK_AHEAD else c  # maybe rubbish: it does no harm
+    prefetch(c - 2 * LOOK_AHEAD)
     prefetch(soon.left)
     prefetch(soon.right.value)
     if slab.marks[which][i >> 6] & bit:
