@@ -1281,18 +1281,37 @@ cdef inline object at_once(
     return otherwise(a, b)
 
 
+cdef inline bint at_hand(object v) noexcept:
+    """Whether v is a Value whose number is in its cell."""
+    return (
+        is_value_exactly(<void *>v, value_type) and cell_of(v).code >= LEAF and ahead == NULL
+    )
+
+
 cdef binaryfunc add_methods, subtract_methods, multiply_methods, divide_methods
 
 
 cdef object add(object a, object b):
+    cdef Cell *x = cell_of(a)
+    cdef Cell *y = cell_of(b)
+    if at_hand(a) and at_hand(b):
+        return record2(ADD, x.data.number + y.data.number, x, y)
     return at_once(ADD, ADD_NUMBER, ADD_NUMBER, add_methods, a, b)
 
 
 cdef object subtract(object a, object b):
+    cdef Cell *x = cell_of(a)
+    cdef Cell *y = cell_of(b)
+    if at_hand(a) and at_hand(b):
+        return record2(SUBTRACT, x.data.number - y.data.number, x, y)
     return at_once(SUBTRACT, SUBTRACT_NUMBER, NUMBER_SUBTRACT, subtract_methods, a, b)
 
 
 cdef object multiply(object a, object b):
+    cdef Cell *x = cell_of(a)
+    cdef Cell *y = cell_of(b)
+    if at_hand(a) and at_hand(b):
+        return record2(MULTIPLY, x.data.number * y.data.number, x, y)
     return at_once(MULTIPLY, MULTIPLY_NUMBER, MULTIPLY_NUMBER, multiply_methods, a, b)
 
 
