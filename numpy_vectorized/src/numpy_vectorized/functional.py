@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from operator import index as as_index
 from typing import Any, SupportsFloat, cast
 
@@ -39,6 +39,7 @@ from numpy_vectorized.engine import (
     give,
     is_sequence,
     of_one_dtype,
+    ones,
     quiet,
     record,
     refill,
@@ -48,6 +49,7 @@ from numpy_vectorized.engine import (
     tensor_of,
     unchanged,
     values_among,
+    zeros_beside,
 )
 
 __all__ = [
@@ -110,14 +112,6 @@ ACTIVATIONS: dict[str, Unary | None] = {
 }
 
 
-@lru_cache(maxsize=8)
-def ones(n: int, dtype: Any) -> np.ndarray:
-    """A product with ones is the quickest sum along an axis. Read only, since it is shared."""
-    result = np.ones(n, dtype)
-    result.flags.writeable = False
-    return result
-
-
 class Perceptrons:
     """activation(x·Wᵀ + b) as one node: a whole layer, over a whole batch.
 
@@ -161,7 +155,7 @@ class Perceptrons:
         if self.activation is None:
             return sums
         if self.activation is RELU and in_place and type(sums) is not float:
-            return np.maximum(sums, 0.0, out=sums)
+            return np.maximum(sums, zeros_beside(sums), out=sums)
         return self.activation.compute(sums)
 
     def operation_name(self, node: Value) -> str:
@@ -219,7 +213,7 @@ class Perceptrons:
         if bias is not None:
             forward.append(partial(np.add, y, data_of(bias), y))
         if self.activation is RELU:
-            forward.append(partial(np.maximum, y, 0.0, out=y))
+            forward.append(partial(np.maximum, y, zeros_beside(y), out=y))
             alive, gradients = np.empty(y.shape, bool), np.empty_like(y)
             backward.append(partial(np.not_equal, y, 0.0, alive))
             backward.append(partial(np.multiply, above, alive, gradients))
@@ -584,7 +578,7 @@ def hinge_parts(s: Any, labels: Any) -> Any:
     labels = labels.ravel()
     terms = labels * s.ravel()
     np.subtract(1.0, terms, out=terms)
-    np.maximum(terms, 0.0, out=terms)
+    np.maximum(terms, zeros_beside(terms), out=terms)
     return terms, labels
 
 
