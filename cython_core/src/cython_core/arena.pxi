@@ -318,6 +318,10 @@ cdef inline void die(Cell *c) noexcept:
             let_go(<PyObject *>c.left)  # the owner of the numbers, an object of another type
         elif c.code == CUSTOM:
             drop(c.left)
+        elif c.code == ELEMENT:
+            leave_block(c)
+        elif c.code == BLOCK:
+            free_fused(c.right.fused)
         if c.label != NULL:
             let_go(c.label)
         release_cell(c)
@@ -385,8 +389,6 @@ cdef void value_dealloc(PyObject *o) noexcept:
 
 
 cdef inline void bury(Cell *c) noexcept:
-    cdef Fused *f
-    cdef Py_ssize_t i
     cdef int code = c.code
     if code < FIRST_BINARY:
         drop(c.left)
@@ -394,14 +396,7 @@ cdef inline void bury(Cell *c) noexcept:
         drop(c.left)
         drop(c.right.value)
     else:
-        f = c.right.fused
-        for i in range(f.count):
-            if f.operands[i].value != NULL:
-                drop(f.operands[i].value)
-        if f.owner != NULL:
-            let_go(f.owner)
-        free(f.operands)
-        free(f)
+        free_fused(c.right.fused)
     if c.label != NULL:
         let_go(c.label)
     release_cell(c)

@@ -14,9 +14,13 @@
 # marks   one bit a cell. Backward sets the bit of every node that it gives to, clearing its gradient
 #         the first time, and always goes on with the highest bit of the newest slab: nothing is
 #         visited that is not reached, nothing is allocated, nothing recurs.
-# Fused   what a node with many operands (dot, mean, a loss) or many outputs (softmax, a layer) needs
-#         besides its cell. Several outputs hang on one hidden node, the anchor: an ordinary cell that
-#         Python never sees. Each output holds the anchor; the anchor holds the operands.
+# Fused   what a node with many operands (dot, mean, a loss) or many elements (softmax, a layer, a
+#         Vector) needs besides its cell. The elements of a block are numbers in a row; they hang on
+#         one hidden node, the anchor: an ordinary cell that Python never sees, with their place in
+#         the order of creation. The anchor of a block of leaves has no operands. An element becomes
+#         a Value only when somebody asks for it: a cell that points to its numbers and holds the
+#         anchor; the anchor knows it, but does not hold it, so there is no cycle.
+# Operand a Value, a number, or a run of neighbouring elements of a block.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
@@ -24,7 +28,7 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 cdef union Number:
     double number
-    double *place       # VIEW: where the number is kept
+    double *place       # VIEW, ELEMENT: where the number is kept
     Cell *next          # of a cell that is being freed: the next one
 
 cdef union Right:
@@ -36,32 +40,43 @@ cdef struct Cell:
     PyObject head
     Number data
     Number grad
-    Cell *left          # the first operand, or the anchor of an output; strong
+    Cell *left          # the first operand, or the anchor of an element; strong
     Right right
     PyObject *label     # strong; NULL is ""
     uint16_t code       # the operation
-    uint32_t index      # of an output among those of its anchor
+    uint32_t index      # of an element in its block
 
 cdef class Value:
     cdef uint64_t cell[6]       # what a Cell has after its head; read and written as a Cell only
 
 
-# An argument that may be a Value or a plain number.
 cdef struct Operand:
-    Cell *value         # strong; NULL where it is a number
-    double number
+    Cell *value         # strong; an anchor where it is a run of elements, NULL where it is numbers
+    double number       # where it is one number
+    Py_ssize_t offset   # of a run in its block, of several numbers in the constants
+    Py_ssize_t count
 
 cdef struct Fused:
     Py_ssize_t n, m         # sizes whose meaning is the operation's
     Py_ssize_t count        # of operands
+    Py_ssize_t size         # of the scalars among them
     Operand *operands
     double *constants       # targets, labels, local gradients, an eps
     PyObject *owner         # strong: a custom operation's name, a layer's parameters
     Cell *output            # weak: the Value that a CUSTOM_ANCHOR works for
-    Py_ssize_t outputs
-    double *data            # of the outputs, as computed
-    double *grad            # of the outputs, while backward runs
+    int operation           # of an elementwise block
+    bint several            # whether each of its elements has a constant of its own
+    Py_ssize_t outputs      # elements of the block
+    double *data            # theirs, as consumers and users see them
+    double *computed        # the same, until a user sets data: then as computed
+    double *grad
+    double *before          # room for the gradients before this backward
     double *sums            # of a layer: what its activation was applied to
+    unsigned char *reached  # by this backward, for each element; all of them where entire is set
+    bint entire
+    bint touched            # gradients may be other than zero
+    Cell **made             # weak: the elements that are Values now; NULL while there are none
+    PyObject **labels       # strong: of elements that were
 
 
 # Operations. The order matters: below FIRST_NODE are leaves and what has its place elsewhere; then
@@ -69,7 +84,9 @@ cdef struct Fused:
 cdef enum Code:
     UNSET           # __init__ has not run
     VIEW            # a leaf whose numbers are kept elsewhere: in a layer's contiguous parameters
-    LEAF
+    ELEMENT         # of a block; left is the anchor
+    BLOCK           # the anchor of a block of leaves, a cell that Python never sees
+    LEAF            # from here on the numbers are in the cell
     CUSTOM          # made by a custom operation; lies anywhere, its anchor has the place in the order
     NEG             # FIRST_NODE
     ABS
@@ -107,7 +124,6 @@ cdef enum Code:
     NUMBER_SUBTRACT     # number - value
     NUMBER_DIVIDE
     NUMBER_POWER
-    OUTPUT              # one of several outputs; left is the anchor
     ADD
     SUBTRACT
     MULTIPLY
@@ -131,27 +147,40 @@ cdef enum Code:
     RMS_NORM
     ATTENTION
     PERCEPTRONS
+    LINEAR              # dots of the rows of a matrix
+    EACH                # the same operation on each element
+    BOTH                # the same operation on pairs of elements
 
 cdef enum:
-    FIRST_NODE = 4
-    FIRST_BINARY = 41
-    FIRST_FUSED = 48
-    FIRST_ANCHOR = 58
+    FIRST_NODE = 6
+    FIRST_BINARY = 42
+    FIRST_FUSED = 49
+    FIRST_ANCHOR = 59
 
 
 cdef class Vector:
-    cdef readonly tuple _values     # of Values, or of Vectors of one length
+    cdef tuple values           # Values, or Vectors of one length; None where nobody asked for them
+    cdef Operand *runs          # the same as runs of blocks; NULL where they are Values of their own
+    cdef Py_ssize_t run_count
+    cdef Py_ssize_t length
+    cdef Py_ssize_t width       # of the rows, where runs is one run of several rows
     cdef bint nested
+    cdef tuple elements(self)
+    cdef void forget_runs(self) noexcept
+    cdef void hold_values(self, tuple items) noexcept
 
 
 # A growing list of arguments, which owns the references in it.
 cdef class Arguments:
     cdef Operand *operands
-    cdef Py_ssize_t count, capacity
+    cdef Py_ssize_t count           # scalars
+    cdef Py_ssize_t runs, capacity  # operands
+    cdef bint closed                # the next operand does not continue the last one
+    cdef int push(self, Cell *value, double number, Py_ssize_t offset, Py_ssize_t count) except -1
     cdef int add(self, object x) except -1
     cdef int extend(self, object values, str what) except -1
+    cdef int append(self, Arguments others) except -1
     cdef list items(self)
-    cdef object item(self, Py_ssize_t i)
 
 
 # The parameters of a layer, as its operation reads them.
@@ -159,38 +188,51 @@ cdef class Perceptrons:
     cdef readonly tuple rows        # the weights of each neuron, a tuple of tuples
     cdef readonly tuple biases
     cdef readonly str activation
+    cdef Parameters numbers         # None where the Values keep their numbers themselves
     cdef Cell **weights             # n_out × n_in, borrowed from rows
     cdef Cell **offsets             # n_out, borrowed from biases
     cdef Py_ssize_t n_in, n_out
     cdef Code code                  # of the activation, UNSET where there is none
     cdef str activation_name(self)
-    cdef tuple outputs(self, Arguments inputs)
+    cdef Vector block(self, Arguments inputs, Arguments constants, Py_ssize_t samples)
     cdef void compute(self, double *xs, Fused *f) noexcept
     cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept
     cdef void spread(self, double *xs, Fused *f) noexcept
+    cdef void spread_samples(self, double *xs, double *above, double *room, Fused *f,
+                             Py_ssize_t first, Py_ssize_t last) noexcept
+    cdef void spread_singly(self, double *xs, double *above, Fused *f, Py_ssize_t first,
+                            Py_ssize_t last) noexcept
+
+
+# The numbers of a layer's parameters: n_in × n_out weights, then n_out biases.
+cdef class Parameters:
+    cdef double *data
+    cdef double *grad
+    cdef Py_ssize_t count
+    cdef int reserve(self, Py_ssize_t count) except -1
+    cdef void adopt(self, Cell *c, Py_ssize_t i) noexcept
 
 
 cdef inline Cell *cell_of(object value) noexcept:
     return <Cell *><PyObject *>value
 
 cdef inline double data_of(Cell *c) noexcept nogil:
-    return c.data.place[0] if c.code == VIEW else c.data.number
+    return c.data.number if c.code >= LEAF else c.data.place[0]
 
 cdef inline double grad_of(Cell *c) noexcept nogil:
-    return c.grad.place[0] if c.code == VIEW else c.grad.number
+    return c.grad.number if c.code >= LEAF else c.grad.place[0]
 
-cdef inline void set_data(Cell *c, double number) noexcept nogil:
-    if c.code == VIEW:
-        c.data.place[0] = number
-    else:
-        c.data.number = number
+cdef void set_data(Cell *c, double number) noexcept nogil
+cdef void set_grad(Cell *c, double number) noexcept nogil
 
-cdef inline void set_grad(Cell *c, double number) noexcept nogil:
-    if c.code == VIEW:
-        c.grad.place[0] = number
-    else:
-        c.grad.number = number
+# Where the number of a leaf is.
+cdef inline double *data_place(Cell *c) noexcept nogil:
+    return &c.data.number if c.code >= LEAF else c.data.place
 
+cdef inline double *grad_place(Cell *c) noexcept nogil:
+    return &c.grad.number if c.code >= LEAF else c.grad.place
+
+cdef Py_ssize_t moves_of_leaves() noexcept
 cdef bint is_number(object x) except -1
 cdef bint is_sequence(object x) except -1
 cdef double as_float(object x) except? -1.0
@@ -202,6 +244,6 @@ cdef Arguments all_scalars(object values, str what)
 cdef Value dot_product(object weights, object inputs, object bias)
 cdef Value record_fused(Code code, Arguments arguments, Py_ssize_t n=*, Py_ssize_t m=*,
                         Arguments constants=*)
-cdef tuple record_outputs(Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=*,
-                          Py_ssize_t m=*, Arguments constants=*, Py_ssize_t sums=*,
-                          object owner=*)
+cdef Vector record_block(Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=*,
+                         Py_ssize_t m=*, Arguments constants=*, Py_ssize_t sums=*,
+                         object owner=*, int operation=*)

@@ -28,6 +28,7 @@ __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
 include "arena.pxi"
 include "operations.pxi"
+include "blocks.pxi"
 include "tape.pxi"
 
 # ---------------------------------------------------------------------------------------------
@@ -65,6 +66,8 @@ cdef inline bint is_value(object x) noexcept:
 
 
 cdef bint is_sequence(object x) except -1:
+    if type(x) is float or is_value_exactly(<void *>x, value_type):
+        return False
     return (
         isinstance(x, (list, tuple, Vector))
         or (isinstance(x, Iterable) and not isinstance(x, (str, bytes, dict)) and not is_number(x))
@@ -203,49 +206,64 @@ cdef inline object reflect(int number_with, object b, object a):
 cdef str name_of(Cell *c):
     cdef int code = c.code
     cdef object number
+    if code == ELEMENT:
+        return name_of_element(c.left)
     if code < FIRST_NODE:
         return <str>c.left.right.fused.owner if code == CUSTOM else ""
     if code < LEAKY_RELU:
         return UNARY_NAMES[code - FIRST_NODE]
-    if code < OUTPUT:
+    if code < FIRST_BINARY:
         number = c.right.constant
         if code == LEAKY_RELU:
             return f"leaky_relu({number!r})"
         if code < NUMBER_SUBTRACT:
             return f"{NUMBER_RIGHT_NAMES[code - ADD_NUMBER]} {number!r}"
         return f"{number!r} {NUMBER_LEFT_NAMES[code - NUMBER_SUBTRACT]}"
-    if code == OUTPUT:
-        if c.left.code == PERCEPTRONS:
-            number = (<Perceptrons>c.left.right.fused.owner).activation_name()
-            return f"{number}(dot)" if number else "dot"
-        return JOINT_NAMES[c.left.code - SOFTMAX]
     if code < FIRST_FUSED:
         return NUMBER_RIGHT_NAMES[code - ADD]
     return FUSED_NAMES[code - FIRST_FUSED]
 
 
-cdef tuple values_among(Fused *f):
-    return tuple([
-        <Value><PyObject *>f.operands[i].value
-        for i in range(f.count) if f.operands[i].value != NULL
-    ])
+cdef str name_of_element(Cell *anchor):
+    cdef Fused *f = anchor.right.fused
+    cdef str name
+    if anchor.code == BLOCK:
+        return ""
+    if anchor.code == PERCEPTRONS:
+        name = (<Perceptrons>f.owner).activation_name()
+        return f"{name}(dot)" if name else "dot"
+    return JOINT_NAMES[anchor.code - SOFTMAX]
+
+
+cdef tuple values_among(list items):
+    return tuple([v for v in items if is_value(v)])
 
 
 cdef tuple operands_of(Cell *c):
     cdef int code = c.code
+    if code == ELEMENT:
+        return operands_of_element(c.left, c.index)
     if code < FIRST_NODE:
-        return values_among(c.left.right.fused) if code == CUSTOM else ()
-    if code == OUTPUT:
-        operands = values_among(c.left.right.fused)
-        if c.left.code == PERCEPTRONS:
-            neurons = <Perceptrons>c.left.right.fused.owner
-            return (*neurons.rows[c.index], *operands, neurons.biases[c.index])
-        return operands
+        return values_among(items(c.left.right.fused, 0, c.left.right.fused.size)) if code == CUSTOM else ()
     if code < FIRST_BINARY:
         return (<Value><PyObject *>c.left,)
     if code < FIRST_FUSED:
         return (<Value><PyObject *>c.left, <Value><PyObject *>c.right.value)
-    return values_among(c.right.fused)
+    return values_among(items(c.right.fused, 0, c.right.fused.size))
+
+
+cdef tuple operands_of_element(Cell *anchor, Py_ssize_t i):
+    cdef Fused *f = anchor.right.fused
+    cdef Py_ssize_t sample
+    if anchor.code == BLOCK:
+        return ()
+    if anchor.code == PERCEPTRONS:
+        neurons = <Perceptrons>f.owner
+        sample = i // neurons.n_out
+        i -= sample * neurons.n_out
+        inputs = values_among(items(f, sample * f.n, (sample + 1) * f.n))
+        return (*neurons.rows[i], *inputs, neurons.biases[i])
+    return values_among(items(f, 0, f.size))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -253,63 +271,84 @@ cdef tuple operands_of(Cell *c):
 # ---------------------------------------------------------------------------------------------
 
 
+@cython.final
+@cython.freelist(32)
 cdef class Arguments:
     """Values and plain numbers in any mixture."""
 
     def __dealloc__(self):
         cdef Py_ssize_t i
-        for i in range(self.count):
+        for i in range(self.runs):
             if self.operands[i].value != NULL:
                 let_go(self.operands[i].value)
         free(self.operands)
 
-    cdef int add(self, object x) except -1:
-        cdef Operand operand
+    cdef int push(self, Cell *value, double number, Py_ssize_t offset, Py_ssize_t count) except -1:
+        cdef Operand *o
         cdef void *more
-        operand.value = NULL
-        operand.number = 0.0
-        if is_value(x):
-            operand.value = cell_of(x)
-            initialised(operand.value)
-        else:
-            operand.number = as_float(x)
-        if self.count == self.capacity:
-            more = realloc(self.operands, (2 * self.capacity + 8) * sizeof(Operand))
+        if self.runs != 0 and value != NULL and is_anchor(value) and not self.closed:
+            o = &self.operands[self.runs - 1]
+            if o.value == value and o.offset + o.count == offset:
+                o.count += count
+                self.count += count
+                return 0
+        if self.runs == self.capacity:
+            more = realloc(self.operands, (2 * self.capacity + 4) * sizeof(Operand))
             if more == NULL:
                 raise MemoryError("no memory for the operands of another node")
             self.operands = <Operand *>more
-            self.capacity = 2 * self.capacity + 8
-        if operand.value != NULL:
-            hold(operand.value)
-        self.operands[self.count] = operand
-        self.count += 1
+            self.capacity = 2 * self.capacity + 4
+        o = &self.operands[self.runs]
+        o.value = value
+        o.number = number
+        o.offset = offset
+        o.count = count
+        if value != NULL:
+            hold(value)
+        self.runs += 1
+        self.count += count
+        self.closed = False
         return 0
 
+    cdef int add(self, object x) except -1:
+        cdef Cell *c
+        if not is_value(x):
+            return self.push(NULL, as_float(x), -1, 1)
+        c = cell_of(x)
+        initialised(c)
+        if c.code == ELEMENT:
+            return self.push(c.left, 0.0, c.index, 1)
+        return self.push(c, 0.0, 0, 1)
+
     cdef int extend(self, object values, str what) except -1:
-        if isinstance(values, Vector):
-            values = (<Vector>values)._values
+        cdef Vector v
+        cdef Py_ssize_t i
+        if type(values) is list or type(values) is tuple:
+            pass
+        elif isinstance(values, Vector):
+            v = <Vector>values
+            if v.runs != NULL and not v.nested:
+                for i in range(v.run_count):
+                    self.push(v.runs[i].value, 0.0, v.runs[i].offset, v.runs[i].count)
+                return 0
+            values = v.elements()
         elif isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise TypeError(f"{what} needs a sequence of Values and numbers, got {describe(values)}")
-        for v in values:
-            self.add(v)
+        for x in values:
+            self.add(x)
         return 0
 
     cdef list items(self):
         """As Python objects."""
-        return [self.item(i) for i in range(self.count)]
+        return items_of(self.operands, NULL, 0, self.count)
 
-    cdef object item(self, Py_ssize_t i):
-        return item(&self.operands[i])
-
-
-cdef object item(Operand *operand):
-    if operand.value == NULL:
-        return operand.number
-    return <Value><PyObject *>operand.value
-
-
-cdef inline double number_of(Operand *operand) noexcept nogil:
-    return operand.number if operand.value == NULL else data_of(operand.value)
+    cdef int append(self, Arguments others) except -1:
+        cdef Py_ssize_t i
+        cdef Operand *o
+        for i in range(others.runs):
+            o = &others.operands[i]
+            self.push(o.value, o.number, o.offset, o.count)
+        return 0
 
 
 cdef Arguments arguments_of(object values, str what):
@@ -362,26 +401,16 @@ cdef Value fused_node(
     c.grad.number = 0.0
     c.left = NULL
     value = <Value>new_reference(c)  # from here on freed like any other Value
-    cdef Fused *f = <Fused *>malloc(sizeof(Fused) + (extra + 2 * outputs + sums) * sizeof(double))
-    if f == NULL:
-        raise MemoryError("no memory for another node")
+    cdef Fused *f = new_fused(extra, outputs, sums)
     f.n = n
     f.m = m
-    f.count = arguments.count
+    f.count = arguments.runs
+    f.size = arguments.count
     f.operands = arguments.operands
     arguments.operands = NULL
-    arguments.count = arguments.capacity = 0
-    f.constants = <double *>(f + 1)
-    f.data = f.constants + extra
-    f.grad = f.data + outputs
-    f.sums = f.grad + outputs
-    f.outputs = outputs
-    f.output = NULL
-    f.owner = NULL
+    arguments.count = arguments.runs = arguments.capacity = 0
     for i in range(extra):
         f.constants[i] = constants.operands[i].number
-    for i in range(outputs):
-        f.grad[i] = 0.0
     if owner is not None:
         f.owner = <PyObject *>owner
         hold(f.owner)
@@ -397,35 +426,27 @@ cdef Value record_fused(
     node = fused_node(code, arguments, n, m, constants, 0, 0, None)
     cdef Cell *c = cell_of(node)
     compute(c)
-    if not recording():
+    if unlikely(no_grad_blocks) and not recording():
         return leaf(c.data.number)
     return node
 
 
-cdef tuple record_outputs(
+cdef Vector record_block(
     Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=0, Py_ssize_t m=0,
-    Arguments constants=None, Py_ssize_t sums=0, object owner=None,
+    Arguments constants=None, Py_ssize_t sums=0, object owner=None, int operation=0,
 ):
-    """Many outputs from many operands: they hang on one anchor, made before them."""
+    """Many elements from many operands: they hang on one anchor."""
     node = fused_node(code, arguments, n, m, constants, outputs, sums, owner)
     cdef Cell *anchor = cell_of(node)
-    cdef Cell *c
-    cdef Py_ssize_t i
+    cdef Fused *f = anchor.right.fused
+    f.operation = operation
+    f.several = constants is not None and constants.count > 1
     compute(anchor)
-    if not recording():
-        return tuple([leaf(anchor.right.fused.data[i]) for i in range(outputs)])
-    values = []
-    for i in range(outputs):
-        c = node_cell()
-        hold(anchor)
-        c.data.number = anchor.right.fused.data[i]
-        c.grad.number = 0.0
-        c.left = anchor
-        c.label = NULL
-        c.code = OUTPUT
-        c.index = <uint32_t>i
-        values.append(new_reference(c))
-    return tuple(values)
+    if unlikely(no_grad_blocks) and not recording():
+        leaves = leaf_block(outputs)
+        anchor = cell_of(leaves)
+        memcpy(anchor.right.fused.data, f.data, outputs * sizeof(double))
+    return block_vector(anchor, 0, outputs, 0)
 
 
 cdef inline double total(double *xs, Py_ssize_t count) noexcept nogil:
@@ -490,22 +511,21 @@ cdef void attention_weights(double *xs, Fused *f, double *weights) noexcept nogi
 cdef int compute(Cell *c) except -1:
     """The data of a node with many operands, or of the outputs of an anchor."""
     cdef Fused *f = c.right.fused
-    cdef Operand *o = f.operands
-    cdef Py_ssize_t i, j, n, count = f.count
+    cdef Py_ssize_t i, j, n, count = f.size
     cdef double y, m, s
     cdef double *xs = scratch
     cdef double *ys = f.data
     cdef double *row
     cdef int code = c.code
+    f.computed = ys
+    gather(f, xs)
     if code == DOT:
         n = f.n
-        y = number_of(&o[2 * n])
+        y = xs[2 * n]
         for i in range(n):
-            y += number_of(&o[i]) * number_of(&o[n + i])
+            y += xs[i] * xs[n + i]
         c.data.number = y
         return 0
-    for i in range(count):
-        xs[i] = number_of(&o[i])
     if code == PERCEPTRONS:
         (<Perceptrons>f.owner).compute(xs, f)
         return 0
@@ -584,34 +604,40 @@ cdef void spread(Cell *c) noexcept:
     """Give the gradient of such a node to its operands, from the last to the first."""
     cdef Fused *f = c.right.fused
     cdef Operand *o = f.operands
-    cdef Py_ssize_t i, j, n, count = f.count
+    cdef Py_ssize_t i, j, n, count = f.size
     cdef double above = c.grad.number, y = c.data.number, s, r, local
     cdef double *xs = scratch
-    cdef double *ys = f.data
+    cdef double *ys = f.computed
     cdef double *gs = f.grad
-    cdef double *weights
     cdef double *row
+    cdef Cursor weight, x
     cdef int code = c.code
-    if code == DOT:
-        n = f.n
-        for i in range(n - 1, -1, -1):
-            if o[i].value != NULL:
-                give(o[i].value, number_of(&o[n + i]) * above)
-            if o[n + i].value != NULL:
-                give(o[n + i].value, number_of(&o[i]) * above)
-        if o[2 * n].value != NULL:
-            give(o[2 * n].value, above)
-        return
     if code == CUSTOM_ANCHOR:
         above = f.output.grad.number
-        for i in range(count):  # from first to last, like any operation of two operands
-            give(o[i].value, f.constants[i] * above)
+        j = 0
+        for i in range(f.count):  # from first to last, like any operation of two operands
+            for n in range(o[i].count):
+                if is_anchor(o[i].value):
+                    receivers(o[i].value, o[i].offset + n, 1)[0] += f.constants[j] * above
+                else:
+                    give(o[i].value, f.constants[j] * above)
+                j += 1
         return
-    for i in range(count):
-        xs[i] = number_of(&o[i])
+    gather(f, xs)
+    if code == DOT:
+        n = f.n
+        weight = cursor_at(f, n - 1 if n else 0)
+        x = cursor_at(f, 2 * n - 1 if n else 0)
+        for i in range(n - 1, -1, -1):
+            give_at(&weight, f, xs[n + i] * above)
+            give_at(&x, f, xs[i] * above)
+        x = cursor_at(f, 2 * n)
+        give_at(&x, f, above)
+        return
     # From here on xs[i] becomes what operand i is given.
     if code == PERCEPTRONS:
         (<Perceptrons>f.owner).spread(xs, f)
+        keep_unreached(f)
         return
     elif code == SOFTMAX:
         softmax_contributions(ys, gs, xs, count)
@@ -666,9 +692,9 @@ cdef void spread(Cell *c) noexcept:
             row[<Py_ssize_t>f.constants[i]] -= 1.0
             for j in range(f.m):
                 row[j] = row[j] / f.n * above
-    for i in range(count - 1, -1, -1):
-        if o[i].value != NULL:
-            give(o[i].value, xs[i])
+    give_all(o, f.count, xs + count)
+    if f.outputs:
+        keep_unreached(f)
 
 
 cdef void softmax_contributions(
@@ -714,98 +740,6 @@ cdef void spread_attention(double *xs, Fused *f) noexcept nogil:
         query[i] = to_query[i]
 
 
-cdef class Perceptrons:
-    """y_j = activation(b_j + w_j·x) for every neuron of a layer, as one node.
-
-    The bits are those of the single multiplies and adds: each sum runs from left to right, and
-    backward goes from the last neuron to the first, in each from the last weight to the first.
-    """
-
-    def __init__(self, tuple rows, tuple biases, str activation):
-        cdef Py_ssize_t i, j
-        if self.weights != NULL:
-            raise TypeError("Perceptrons cannot be made anew")
-        self.code = ACTIVATION_CODES[activation]
-        self.activation = activation
-        self.rows = rows
-        self.biases = biases
-        self.n_out = len(rows)
-        self.n_in = len(rows[0])
-        self.weights = <Cell **>malloc((self.n_out * self.n_in) * sizeof(Cell *))
-        self.offsets = <Cell **>malloc(self.n_out * sizeof(Cell *))
-        if self.weights == NULL or self.offsets == NULL:
-            raise MemoryError("no memory for another layer")
-        for j in range(self.n_out):
-            self.offsets[j] = borrowed(biases[j])
-            for i in range(self.n_in):
-                self.weights[j * self.n_in + i] = borrowed((<tuple>rows[j])[i])
-
-    def __dealloc__(self):
-        free(self.weights)
-        free(self.offsets)
-
-    def __reduce__(self):
-        return Perceptrons, (self.rows, self.biases, self.activation)
-
-    cdef str activation_name(self):
-        """As the operation is called: "" for a linear layer."""
-        if self.code == UNSET:
-            return ""
-        return "leaky_relu(0.01)" if self.code == LEAKY_RELU else self.activation
-
-    cdef tuple outputs(self, Arguments inputs):
-        return record_outputs(
-            PERCEPTRONS, inputs, self.n_out, self.n_in, 0, None, self.n_out, self
-        )
-
-    cdef void compute(self, double *xs, Fused *f) noexcept:
-        cdef Py_ssize_t i, j
-        cdef Cell **weights = self.weights
-        cdef double z
-        for j in range(self.n_out):
-            z = data_of(self.offsets[j])
-            for i in range(self.n_in):
-                z += data_of(weights[i]) * xs[i]
-            weights += self.n_in
-            f.sums[j] = z
-            f.data[j] = z if self.code == UNSET else unary(self.code, z, 0.01)
-
-    cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept:
-        if self.code == UNSET:
-            return above
-        return slope(self.code, f.sums[j], f.data[j], 0.01) * above
-
-    cdef void spread(self, double *xs, Fused *f) noexcept:
-        cdef Py_ssize_t i, j
-        cdef Cell **weights
-        cdef double above
-        for j in range(self.n_out - 1, -1, -1):
-            above = self.gradient_at_sum(f, j, f.grad[j])
-            weights = self.weights + j * self.n_in
-            for i in range(self.n_in - 1, -1, -1):
-                give(weights[i], xs[i] * above)
-                if f.operands[i].value != NULL:
-                    give(f.operands[i].value, data_of(weights[i]) * above)
-            give(self.offsets[j], above)
-
-
-cdef Cell *borrowed(Value value) except NULL:
-    initialised(cell_of(value))
-    return cell_of(value)
-
-
-cdef dict ACTIVATION_CODES = {
-    "relu": RELU,
-    "tanh": TANH,
-    "sigmoid": SIGMOID,
-    "linear": UNSET,
-    "leaky_relu": LEAKY_RELU,
-    "gelu": GELU,
-    "silu": SILU,
-    "softplus": SOFTPLUS,
-}
-
-
 # ---------------------------------------------------------------------------------------------
 # Backward
 # ---------------------------------------------------------------------------------------------
@@ -821,6 +755,8 @@ cdef inline void give(Cell *c, double contribution) noexcept:
         c.grad.number += contribution
     elif c.code == VIEW:
         c.grad.place[0] += contribution
+    elif c.code == ELEMENT:
+        receivers(c.left, c.index, 1)[0] += contribution
     else:
         if mark(c.left):
             c.grad.number = 0.0
@@ -832,9 +768,7 @@ cdef inline void step(Cell *c) noexcept:
     cdef int code = c.code
     cdef double above = c.grad.number
     cdef double a, b, y
-    cdef Fused *f
-    cdef Py_ssize_t i
-    if code < OUTPUT:
+    if code < FIRST_BINARY:
         give(c.left, slope(code, data_of(c.left), c.data.number, c.right.constant) * above)
     elif code == ADD:
         give(c.left, above)
@@ -847,12 +781,6 @@ cdef inline void step(Cell *c) noexcept:
     elif code == SUBTRACT:
         give(c.left, above)
         give(c.right.value, -1.0 * above)
-    elif code == OUTPUT:
-        f = c.left.right.fused
-        if mark(c.left):
-            for i in range(f.outputs):
-                f.grad[i] = 0.0
-        f.grad[c.index] += above
     elif code >= FIRST_FUSED:
         spread(c)
     else:
@@ -907,7 +835,7 @@ cdef class Value:
         anchor = None
         if operands or local_grads is not None or op:
             anchor = custom_anchor(operands, op, local_grads)
-        if c.code != UNSET and (anchor is not None or c.code > LEAF):
+        if c.code != UNSET and (anchor is not None or c.code > LEAF or name_of(c)):
             # Anything may have been computed from it already: the graph could become a circle.
             raise TypeError("this Value was made already: make a new one for another operation")
         if c.code == UNSET:
@@ -1204,19 +1132,24 @@ cdef class Value:
         """Of a fused dot product: weights, inputs, bias, activation, gradient at the sum."""
         cdef Cell *c = cell_of(self)
         cdef Fused *f
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, sample
         if c.code == DOT:
             f = c.right.fused
-            weights = [item(&f.operands[i]) for i in range(f.n)]
-            inputs = [item(&f.operands[f.n + i]) for i in range(f.n)]
-            return weights, inputs, item(&f.operands[2 * f.n]), "", c.grad.number
-        if c.code == OUTPUT and c.left.code == PERCEPTRONS:
-            f = c.left.right.fused
+            weights = items(f, 0, f.n)
+            inputs = items(f, f.n, 2 * f.n)
+            (bias,) = items(f, 2 * f.n, 2 * f.n + 1)
+            return weights, inputs, bias, "", c.grad.number
+        if c.code != ELEMENT:
+            return None
+        f = c.left.right.fused
+        i = c.index
+        if c.left.code == PERCEPTRONS:
             neurons = <Perceptrons>f.owner
-            above = neurons.gradient_at_sum(f, c.index, c.grad.number)
-            inputs = [item(&f.operands[i]) for i in range(f.count)]
-            name = neurons.activation_name()
-            return neurons.rows[c.index], inputs, neurons.biases[c.index], name, above
+            above = neurons.gradient_at_sum(f, i, f.grad[i])
+            sample = i // neurons.n_out
+            i -= sample * neurons.n_out
+            inputs = items(f, sample * f.n, (sample + 1) * f.n)
+            return neurons.rows[i], inputs, neurons.biases[i], neurons.activation_name(), above
         return None
 
 
@@ -1344,6 +1277,7 @@ cdef enum:
     PLUS, MINUS, TIMES, OVER, TO_THE, MAXIMUM_OF, MINIMUM_OF
 
 
+@cython.freelist(64)
 cdef class Vector:
     """Vector(values)\n--\n
     A sequence of Values, or of Vectors of one length, with elementwise arithmetic.
@@ -1362,38 +1296,86 @@ cdef class Vector:
         if len(rows) > 1:
             lengths = ", ".join([row_length(v) for v in items])
             raise ValueError(f"a Vector needs rows of one length, got {lengths}")
-        self._values = items
-        self.nested = bool(items) and isinstance(items[0], Vector)
+        self.hold_values(items)
 
     def __cinit__(self):
-        self._values = ()
+        self.values = ()
+
+    def __dealloc__(self):
+        self.forget_runs()
+
+    cdef void forget_runs(self) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self.run_count):
+            let_go(self.runs[i].value)
+        free(self.runs)
+        self.runs = NULL
+        self.run_count = 0
+
+    cdef void hold_values(self, tuple items) noexcept:
+        self.forget_runs()
+        self.values = items
+        self.length = len(items)
+        self.nested = self.length > 0 and isinstance(items[0], Vector)
+
+    cdef tuple elements(self):
+        """Its Values, or Vectors."""
+        cdef Py_ssize_t i, k
+        cdef Operand *o
+        if self.values is not None:
+            return self.values
+        items = []
+        for i in range(self.run_count):
+            o = &self.runs[i]
+            if self.nested:
+                for k in range(self.length):
+                    items.append(
+                        block_vector(o.value, o.offset + k * self.width, self.width, 0)
+                    )
+            else:
+                for k in range(o.count):
+                    items.append(element(o.value, o.offset + k))
+        self.values = tuple(items)
+        return self.values
 
     # A sequence ------------------------------------------------------------------------------
 
     def __len__(self):
-        return len(self._values)
+        return self.length
 
     def __iter__(self):
-        return iter(self._values)
+        return iter(self.elements())
 
     def __getitem__(self, index):
+        cdef Py_ssize_t i, start, stop, step
+        cdef Operand *o = self.runs
         if isinstance(index, slice):
-            return vector(self._values[index])
-        return self._values[index]
+            if self.run_count == 1 and not self.nested:
+                start, stop, step = index.indices(self.length)
+                if step == 1 and start < stop:
+                    return block_vector(o.value, o.offset + start, stop - start, 0)
+            return vector(self.elements()[index])
+        if self.values is None and self.run_count == 1 and not self.nested and type(index) is int:
+            i = index
+            if i < 0:
+                i += self.length
+            if 0 <= i < self.length:
+                return element(o.value, o.offset + i)
+        return self.elements()[index]
 
     def __contains__(self, value):
-        return any([value is v for v in self._values])
+        return any([value is v for v in self.elements()])
 
     def __repr__(self):
-        return repr(list(self._values))
+        return repr(list(self.elements()))
 
     def __reduce__(self):
-        return Vector, (list(self._values),)
+        return Vector, (list(self.elements()),)
 
     @property
     def data(self):
         """The data of its Values, a list of floats; settable from a number or a sequence."""
-        return [v.data for v in self._values]
+        return [v.data for v in self.elements()]
 
     @data.setter
     def data(self, numbers):
@@ -1403,7 +1385,7 @@ cdef class Vector:
     @property
     def grad(self):
         """The gradients of its Values, a list of floats; settable like data."""
-        return [v.grad for v in self._values]
+        return [v.grad for v in self.elements()]
 
     @grad.setter
     def grad(self, numbers):
@@ -1605,14 +1587,31 @@ cdef class Vector:
 
     def detach(self):
         """A Vector of leaves with the same data."""
-        return vector(tuple([v.detach() for v in self._values]))
+        return vector(tuple([v.detach() for v in self.elements()]))
 
 
 cdef Vector vector(tuple values):
     """A Vector of what is known to be Values, or Vectors of one length, without another check."""
     cdef Vector result = Vector.__new__(Vector)
-    result._values = values
-    result.nested = bool(values) and isinstance(values[0], Vector)
+    result.hold_values(values)
+    return result
+
+
+cdef Vector block_vector(Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width):
+    """A Vector of elements of a block; of rows of them where width is not 0."""
+    cdef Vector result = Vector.__new__(Vector)
+    result.runs = <Operand *>malloc(sizeof(Operand))
+    if result.runs == NULL:
+        raise MemoryError("no memory for another Vector")
+    hold(anchor)
+    result.runs[0].value = anchor
+    result.runs[0].offset = offset
+    result.runs[0].count = count
+    result.run_count = 1
+    result.values = None
+    result.nested = width != 0
+    result.width = width
+    result.length = count // width if width else count
     return result
 
 
@@ -1645,7 +1644,7 @@ cdef list assign(Vector self, object numbers):
     numbers = list(numbers)
     if len(numbers) != len(self):
         raise ValueError(f"a Vector of {len(self)} cannot be set from {len(numbers)} numbers")
-    for v, number in zip(self._values, numbers):
+    for v, number in zip(self.elements(), numbers):
         if isinstance(v, Vector):
             pairs += assign(v, number)
         else:
@@ -1656,8 +1655,8 @@ cdef list assign(Vector self, object numbers):
 cdef object scalars_of(Vector values):
     """All Values of a Vector, row by row."""
     if values.nested:
-        return [v for row in values._values for v in scalars_of(row)]
-    return values._values
+        return [v for row in values.elements() for v in scalars_of(row)]
+    return values.elements()
 
 
 cdef Value reduce(Code code, Vector values, str what):
@@ -1673,8 +1672,8 @@ cdef Value reduce(Code code, Vector values, str what):
 cdef Vector each(Vector self, int code, double constant):
     """An operation of one operand on every scalar."""
     if self.nested:
-        return vector(tuple([each(row, code, constant) for row in self._values]))
-    return vector(tuple([apply1(code, cell_of(v), constant) for v in self._values]))
+        return vector(tuple([each(row, code, constant) for row in self.elements()]))
+    return vector(tuple([apply1(code, cell_of(v), constant) for v in self.elements()]))
 
 
 cdef object combine(int operation, bint reflected, object v, object w):
@@ -1701,9 +1700,9 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
     if is_number(other):
         if self.nested:
             return vector(tuple([
-                elementwise(operation, reflected, row, other) for row in self._values
+                elementwise(operation, reflected, row, other) for row in self.elements()
             ]))
-        return vector(tuple([combine(operation, reflected, v, other) for v in self._values]))
+        return vector(tuple([combine(operation, reflected, v, other) for v in self.elements()]))
     if isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
         return NotImplemented
     partners = list(other)
@@ -1711,7 +1710,7 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
     # A flat sequence beside a Vector of Vectors goes with every row, as NumPy has it.
     if self.nested and not rows:
         return vector(tuple([
-            elementwise(operation, reflected, row, partners) for row in self._values
+            elementwise(operation, reflected, row, partners) for row in self.elements()
         ]))
     if rows and not self.nested:
         return vector(tuple([
@@ -1722,12 +1721,12 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
     if self.nested:
         return vector(tuple([
             checked(elementwise(operation, reflected, v, partner), partner)
-            for v, partner in zip(self._values, partners)
+            for v, partner in zip(self.elements(), partners)
         ]))
     # A number of a sequence is a constant, so it stays one: as a float, 0 is added like any other.
     partners = [w if is_value(w) else as_float(w) for w in partners]
     return vector(tuple([
-        combine(operation, reflected, v, w) for v, w in zip(self._values, partners)
+        combine(operation, reflected, v, w) for v, w in zip(self.elements(), partners)
     ]))
 
 
@@ -1760,6 +1759,7 @@ cdef class Tape:
     cdef Cell **cells               # in the order of their creation, last to first
     cdef Py_ssize_t count, length
     cdef Plan *plan                 # NULL where there are nodes of many operands or outputs
+    cdef bint partly                # some elements of a block are not below the root
 
     def __init__(self, root):
         if not is_value(root):
@@ -1778,6 +1778,7 @@ cdef class Tape:
         cdef bint failed = False
         cdef void *more
         self.count = self.length = 0
+        self.partly = False
         reach(cell_of(self.root))
         c = newest_marked()
         while c != NULL:  # to the end even after a failure, for this takes the marks off
@@ -1790,10 +1791,11 @@ cdef class Tape:
             if not failed:
                 self.cells[self.count] = c
                 self.count += 1
-            if c.code >= FIRST_ANCHOR:
-                self.length += c.right.fused.outputs
-            elif c.code != OUTPUT:
+            if c.code < FIRST_ANCHOR:
                 self.length += 1
+            else:
+                self.length += operations_of(c)
+                self.partly = self.partly or not c.right.fused.entire
             if c.code == CUSTOM_ANCHOR:
                 custom = c
             reach_operands(c)
@@ -1868,6 +1870,8 @@ cdef class Tape:
         catch_up_all()
         if p != NULL:
             p.current = False
+        if self.partly:
+            self.record()  # notes anew which elements are below the root
         for i in range(self.count - 1, -1, -1):
             recompute(self.cells[i])
         return self.root.data
@@ -1935,38 +1939,76 @@ cdef inline void reach(Cell *c) noexcept:
         mark(c)
     elif c.code == CUSTOM:
         mark(c.left)
+    elif c.code == ELEMENT and c.left.code != BLOCK:
+        note(c.left, c.index, 1)
+
+
+cdef Py_ssize_t operations_of(Cell *anchor) noexcept:
+    """How many operations a block is: its elements, of a layer those of the samples reached."""
+    cdef Fused *f = anchor.right.fused
+    cdef Py_ssize_t i, result = 0, together = 1
+    if anchor.code == PERCEPTRONS:
+        together = f.outputs // f.m
+    elif anchor.code < LINEAR:
+        together = f.outputs
+    if f.entire or together == f.outputs:
+        return f.outputs
+    for i in range(0, f.outputs, together):
+        if any_reached(f, i, together):
+            result += together
+    return result
 
 
 cdef void reach_operands(Cell *c) noexcept:
     cdef Py_ssize_t i
-    cdef Fused *f
+    cdef Operand *o
     if c.code < FIRST_BINARY:
         reach(c.left)
     elif c.code < FIRST_FUSED:
         reach(c.left)
         reach(c.right.value)
     else:
-        f = c.right.fused
-        for i in range(f.count):
-            if f.operands[i].value != NULL:
-                reach(f.operands[i].value)
+        o = c.right.fused.operands
+        for i in range(c.right.fused.count):
+            if o.value == NULL or o.value.code == BLOCK:
+                pass
+            elif o.value.code >= FIRST_ANCHOR:
+                note(o.value, o.offset, o.count)
+            else:
+                reach(o.value)
+            o += 1
+
+
+cdef int recompute_block(Cell *anchor) except -1:
+    """The data of the elements that are below the root; the others keep theirs."""
+    cdef Fused *f = anchor.right.fused
+    cdef Py_ssize_t i
+    if f.entire:
+        return compute(anchor)
+    memcpy(f.before, f.data, f.outputs * sizeof(double))
+    compute(anchor)
+    f.computed = f.before + f.outputs
+    memcpy(f.computed, f.data, f.outputs * sizeof(double))
+    for i in range(f.outputs):
+        if not f.reached[i]:
+            f.data[i] = f.before[i]
+    return 0
 
 
 cdef int recompute(Cell *c) except -1:
     cdef int code = c.code
     cdef double x
+    if code >= FIRST_ANCHOR:
+        return recompute_block(c)
     if code >= FIRST_FUSED:
         compute(c)
-        return 0
-    if code == OUTPUT:
-        c.data.number = c.left.right.fused.data[c.index]
         return 0
     x = data_of(c.left)
     if code <= LEAKY_RELU:
         c.data.number = checked_unary(code, x, c.right.constant)
     elif code < NUMBER_SUBTRACT:
         c.data.number = binary(code, x, c.right.constant)
-    elif code < OUTPUT:
+    elif code < FIRST_BINARY:
         c.data.number = binary(code, c.right.constant, x)
     else:
         c.data.number = binary(code, x, data_of(c.right.value))

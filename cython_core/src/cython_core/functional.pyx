@@ -10,7 +10,7 @@ from operator import index as as_index
 from cython_core.engine cimport (
     ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LOG_SOFTMAX, LOGSUMEXP, MEAN,
     MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Value, Vector, all_scalars, arguments_of, as_float,
-    describe, dot_product, is_sequence, record_fused, record_outputs, vector,
+    describe, dot_product, is_sequence, record_block, record_fused, vector,
 )
 
 __all__ = [
@@ -45,17 +45,22 @@ def linear(x, weight, bias=None):
     x has n_in elements, or is a batch of such; bias has n_out elements, or is None.
     ValueError where the sizes do not fit.
     """
-    rows = [arguments_of(row, "linear").items() for row in weight]
-    biases = [0.0] * len(rows) if bias is None else arguments_of(bias, "linear").items()
+    rows = [scalars(row) for row in weight]
+    biases = [0.0] * len(rows) if bias is None else scalars(bias)
     if len(biases) != len(rows):
         raise ValueError(f"linear with {len(rows)} rows of weight and {len(biases)} biases")
     return linear_of(list(x), rows, biases)
 
 
+cdef list scalars(object values):
+    arguments = arguments_of(values, "linear")
+    return arguments.items()
+
+
 cdef Vector linear_of(list x, list rows, list biases):
     if x and is_sequence(x[0]):
         return vector(tuple([linear_of(list(sample), rows, biases) for sample in x]))
-    inputs = arguments_of(x, "linear").items()
+    inputs = scalars(x)
     return vector(tuple([dot_product(row, inputs, b) for row, b in zip(rows, biases)]))
 
 
@@ -112,7 +117,7 @@ cdef Vector by_row(Code code, object values, str what, Arguments constants):
     if values and is_sequence(values[0]):
         return vector(tuple([by_row(code, row, what, constants) for row in values]))
     arguments = some(arguments_of(values, what), what)
-    return vector(record_outputs(code, arguments, arguments.count, 0, 0, constants, 0, None))
+    return record_block(code, arguments, arguments.count, 0, 0, constants)
 
 
 # Attention -----------------------------------------------------------------------------------
@@ -125,20 +130,22 @@ def scaled_dot_product_attention(query, keys, values):
     """
     cdef str what = "scaled_dot_product_attention"
     arguments = some(arguments_of(query, what), what)
-    d = arguments.count
-    k = [arguments_of(key, what).items() for key in keys]
-    v = [arguments_of(value, what).items() for value in values]
+    cdef Py_ssize_t d = arguments.count
+    cdef list k = [arguments_of(key, what) for key in keys]
+    cdef list v = [arguments_of(value, what) for value in values]
+    cdef Arguments row
     if not k or len(k) != len(v):
         raise ValueError(f"{what} needs as many keys as values, got {len(k)} and {len(v)}")
-    for key in k:
-        if len(key) != d:
-            raise ValueError(f"{what}: a query of {d} and a key of {len(key)}")
-        arguments.extend(key, what)
-    for value in v:
-        if len(value) != len(v[0]):
-            raise ValueError(f"{what}: values of {len(v[0])} and of {len(value)}")
-        arguments.extend(value, what)
-    return vector(record_outputs(ATTENTION, arguments, len(v[0]), d, len(k), None, 0, None))
+    for row in k:
+        if row.count != d:
+            raise ValueError(f"{what}: a query of {d} and a key of {row.count}")
+        arguments.append(row)
+    cdef Py_ssize_t width = (<Arguments>v[0]).count
+    for row in v:
+        if row.count != width:
+            raise ValueError(f"{what}: values of {width} and of {row.count}")
+        arguments.append(row)
+    return record_block(ATTENTION, arguments, width, d, len(k))
 
 
 # Losses --------------------------------------------------------------------------------------
@@ -149,7 +156,7 @@ def mse_loss(predictions, targets):
     p = all_scalars(predictions, "mse_loss")
     t = all_scalars(targets, "mse_loss")
     same_count("mse_loss", p.count, t.count)
-    p.extend(t.items(), "mse_loss")
+    p.append(t)
     return record_fused(MSE_LOSS, p)
 
 
@@ -184,18 +191,19 @@ def cross_entropy(logits, classes):
     cdef str what = "cross_entropy"
     logits = sequence_of(logits)
     batch = bool(logits) and is_sequence(logits[0])
-    rows = [arguments_of(row, what).items() for row in (logits if batch else [logits])]
+    cdef list rows = [arguments_of(sample, what) for sample in (logits if batch else [logits])]
     indices = list(classes) if is_sequence(classes) else [classes]
     same_count(what, len(rows), len(indices))
-    width = len(rows[0])
+    cdef Arguments row
+    cdef Py_ssize_t width = (<Arguments>rows[0]).count
     chosen = Arguments()
     for c in indices:
         chosen.add(class_index(c, width))
     arguments = Arguments()
     for row in rows:
-        if len(row) != width:
-            raise ValueError(f"cross_entropy with rows of {width} and {len(row)} logits")
-        arguments.extend(row, what)
+        if row.count != width:
+            raise ValueError(f"cross_entropy with rows of {width} and {row.count} logits")
+        arguments.append(row)
     return record_fused(CROSS_ENTROPY, arguments, len(rows), width, chosen)
 
 
@@ -225,9 +233,10 @@ cdef Arguments some(Arguments arguments, str what):
 cdef Arguments numbers(object values, str what):
     cdef Py_ssize_t i
     scalars = all_scalars(values, what)
-    for i in range(scalars.count):
+    for i in range(scalars.runs):
         if scalars.operands[i].value != NULL:
-            raise TypeError(f"{what} are plain numbers, got {scalars.item(i)!r}")
+            first = scalars.items()[i]
+            raise TypeError(f"{what} are plain numbers, got {first!r}")
     return scalars
 
 

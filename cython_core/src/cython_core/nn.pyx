@@ -54,7 +54,7 @@ class Neuron(Module):
     def _outputs(self, inputs):
         if self._perceptrons is None:  # of a neuron that is called by itself, not in its layer
             self._perceptrons = Perceptrons((self._weight,), (self._bias,), self.activation)
-        return (<Perceptrons>self._perceptrons).outputs(inputs)
+        return (<Perceptrons>self._perceptrons).block(inputs, None, 1)
 
     def named_parameters(self):
         """(name, Value) of each weight, then of the bias."""
@@ -97,7 +97,7 @@ class Layer(Module):
         return per_sample(self, x)
 
     def _outputs(self, inputs):
-        return (<Perceptrons>self._perceptrons).outputs(inputs)
+        return (<Perceptrons>self._perceptrons).block(inputs, None, 1)
 
     @property
     def weight(self):
@@ -213,4 +213,4 @@ cdef object one_sample(object module, object x, str where):
             f"{module._short()} expects {module.n_in} inputs, got {inputs.count}{where}"
         )
     outputs = module._outputs(inputs)
-    return outputs[0] if len(outputs) == 1 else vector(outputs)
+    return outputs[0] if len(outputs) == 1 else outputs

@@ -519,7 +519,7 @@ cdef Plan *make_plan(Cell **newest_first, Py_ssize_t n) noexcept nogil:
         return NULL
     for i in range(n):
         code = newest_first[i].code
-        if code >= FIRST_FUSED or code == OUTPUT:
+        if code >= FIRST_FUSED:
             return NULL
     memset(&d, 0, sizeof(Draft))
     d.nodes = n

@@ -1,0 +1,145 @@
+/* The loops that carry the weight of layers and optimisers, for several instruction sets at once.
+
+   Every number is computed by the same operations in the same order on all of them: the compiler
+   may work on neighbouring numbers together, but a sum runs as it is written. */
+
+#ifndef TRIGRAD_KERNELS_H
+#define TRIGRAD_KERNELS_H
+
+#include <math.h>
+#include <stddef.h>
+
+#if defined(__has_attribute)
+  #if defined(__x86_64__) && defined(__GLIBC__) && __has_attribute(target_clones)
+    #define KERNEL static __attribute__((noinline, target_clones("avx512f", "avx2", "default")))
+  #endif
+#endif
+#ifndef KERNEL
+  #define KERNEL static
+#endif
+
+#if defined(__GNUC__)
+  /* Eight doubles, at any address that a double may have. */
+  typedef double doubles __attribute__((vector_size(64), aligned(8), may_alias));
+#endif
+
+/* out[o][j] += s[o][k] * m[k][j] for k from 0 up. s_row, s_step and m_row are distances in doubles,
+   negative where the sum runs from the last term to the first. */
+KERNEL void multiply_add(
+    double *restrict out, ptrdiff_t out_row, const double *restrict s, ptrdiff_t s_row,
+    ptrdiff_t s_step, const double *restrict m, ptrdiff_t m_row, ptrdiff_t rows, ptrdiff_t terms,
+    ptrdiff_t columns
+) {
+    ptrdiff_t j = 0;
+#if defined(__GNUC__)
+    for (; j + 16 <= columns; j += 16) {
+        ptrdiff_t o = 0;
+        for (; o + 4 <= rows; o += 4) {
+            double *y0 = out + o * out_row + j, *y1 = y0 + out_row, *y2 = y1 + out_row,
+                   *y3 = y2 + out_row;
+            const double *x = s + o * s_row, *row = m + j;
+            doubles a0 = *(doubles *)y0, b0 = *(doubles *)(y0 + 8);
+            doubles a1 = *(doubles *)y1, b1 = *(doubles *)(y1 + 8);
+            doubles a2 = *(doubles *)y2, b2 = *(doubles *)(y2 + 8);
+            doubles a3 = *(doubles *)y3, b3 = *(doubles *)(y3 + 8);
+            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) {
+                doubles p = *(const doubles *)row, q = *(const doubles *)(row + 8);
+                a0 += x[0] * p, b0 += x[0] * q;
+                a1 += x[s_row] * p, b1 += x[s_row] * q;
+                a2 += x[2 * s_row] * p, b2 += x[2 * s_row] * q;
+                a3 += x[3 * s_row] * p, b3 += x[3 * s_row] * q;
+            }
+            *(doubles *)y0 = a0, *(doubles *)(y0 + 8) = b0;
+            *(doubles *)y1 = a1, *(doubles *)(y1 + 8) = b1;
+            *(doubles *)y2 = a2, *(doubles *)(y2 + 8) = b2;
+            *(doubles *)y3 = a3, *(doubles *)(y3 + 8) = b3;
+        }
+        for (; o < rows; o++) {
+            double *y = out + o * out_row + j;
+            const double *x = s + o * s_row, *row = m + j;
+            doubles a = *(doubles *)y, b = *(doubles *)(y + 8);
+            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) {
+                a += x[0] * *(const doubles *)row;
+                b += x[0] * *(const doubles *)(row + 8);
+            }
+            *(doubles *)y = a, *(doubles *)(y + 8) = b;
+        }
+    }
+    for (; j + 8 <= columns; j += 8)
+        for (ptrdiff_t o = 0; o < rows; o++) {
+            double *y = out + o * out_row + j;
+            const double *x = s + o * s_row, *row = m + j;
+            doubles a = *(doubles *)y;
+            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row)
+                a += x[0] * *(const doubles *)row;
+            *(doubles *)y = a;
+        }
+#endif
+    for (; j < columns; j++) {
+        ptrdiff_t o = 0;
+        for (; o + 8 <= rows; o += 8) {  /* eight sums side by side: one waits for itself */
+            double a[8];
+            const double *x = s + o * s_row, *row = m + j;
+            for (int i = 0; i < 8; i++) a[i] = out[(o + i) * out_row + j];
+            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row)
+                for (int i = 0; i < 8; i++) a[i] += x[i * s_row] * row[0];
+            for (int i = 0; i < 8; i++) out[(o + i) * out_row + j] = a[i];
+        }
+        for (; o < rows; o++) {
+            const double *x = s + o * s_row, *row = m + j;
+            double a = out[o * out_row + j];
+            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) a += x[0] * row[0];
+            out[o * out_row + j] = a;
+        }
+    }
+}
+
+KERNEL void relu_of(const double *restrict z, double *restrict y, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = z[i] <= 0.0 ? 0.0 : z[i];
+}
+
+KERNEL void relu_gradient(
+    const double *restrict z, const double *restrict grad, double *restrict above, ptrdiff_t n
+) {
+    for (ptrdiff_t i = 0; i < n; i++) above[i] = (z[i] <= 0.0 ? 0.0 : 1.0) * grad[i];
+}
+
+KERNEL void add_to(double *restrict y, const double *restrict x, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+KERNEL void transpose(const double *restrict m, double *restrict t, ptrdiff_t rows, ptrdiff_t columns) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < columns; j++) t[j * rows + i] = m[i * columns + j];
+}
+
+/* One step of the optimisers on n parameters p with gradients g; the rules stand in optim.pyx. */
+
+KERNEL void plain_step(
+    double *restrict p, const double *restrict g, ptrdiff_t n, double lr, double weight_decay
+) {
+    if (weight_decay != 0.0)
+        for (ptrdiff_t i = 0; i < n; i++) p[i] -= lr * (g[i] + weight_decay * p[i]);
+    else
+        for (ptrdiff_t i = 0; i < n; i++) p[i] -= lr * g[i];
+}
+
+KERNEL void adam_step(
+    double *restrict p, const double *restrict grad, double *restrict first, double *restrict second,
+    ptrdiff_t n, double step_size, double correction, double beta1, double beta2, double eps,
+    double shrink, double weight_decay
+) {
+    double rest1 = 1.0 - beta1, rest2 = 1.0 - beta2;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double x = p[i], g = grad[i];
+        if (weight_decay != 0.0) g += weight_decay * x;
+        if (shrink != 1.0) x *= shrink;
+        double m = first[i] + (g - first[i]) * rest1;
+        double v = second[i] * beta2 + rest2 * g * g;
+        first[i] = m;
+        second[i] = v;
+        p[i] = x - step_size * (m / (sqrt(v) / correction + eps));
+    }
+}
+
+#endif
