@@ -2239,6 +2239,10 @@ def composition(value: Value, index: tuple[int, ...]) -> tuple[Any, ...] | None:
 # ---------------------------------------------------------------------------------------------
 
 
+def copy_gradient(node: Vector, memory: np.ndarray) -> None:
+    np.copyto(memory, node.grad)
+
+
 class Tape:
     """The graph of one Value, recorded once and run again for other data of its leaves.
 
@@ -2284,12 +2288,17 @@ class Tape:
         for node in self._nodes:
             if isinstance(node, Vector):
                 node._lent = True  # from now on forward may change it
+            if self._writes(node):
                 node._grad, node._pinned = node.grad, True
-            if node._operation is not VIEW and not self._writes(node):
+            elif node._operation is not VIEW:
                 self._zeroed.append(node)
         for node, known in zip(self._nodes, planned, strict=True):
             if known:
-                there, back = node._operation.plan(node, self)
+                above = node._grad
+                if node.ndim and not self._writes(node):
+                    above = np.empty(node.shape, node.dtype)
+                    self._backward.append(partial(copy_gradient, node, above))
+                there, back = node._operation.plan(node, above, self)
             else:
                 there = [partial(node._operation.recompute, node)]
                 back = [partial(node._operation.backward, node)]
@@ -2316,7 +2325,7 @@ class Tape:
             self._uses[id(node)] == 1
             and isinstance(node, Vector)
             and node._operation not in (None, VIEW)
-            and bool(node._grad.flags.c_contiguous)
+            and bool(node._data.flags.c_contiguous)
         )
 
     def __len__(self) -> int:

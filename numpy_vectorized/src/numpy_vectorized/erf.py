@@ -1,8 +1,8 @@
 """The error function and its complement for arrays, which NumPy has not.
 
 Rational approximations on five intervals, by Sun's fdlibm (s_erf.c, 1993), whose coefficients these
-are. The error is below 2 units in the last place, in the far tail of erfc too, where 1 - erf(x)
-would have no digit left.
+are. Against the C library's, at half a million points, erf differs by one unit in the last place at
+most and erfc by four, those in its far tail, where 1 - erf(x) would have no digit left.
 """
 
 from typing import Any

@@ -204,9 +204,9 @@ class Perceptrons:
             and all(isinstance(a, np.ndarray) and a.dtype is arrays[0].dtype for a in arrays)
         )
 
-    def plan(self, node: Value, tape: Tape) -> tuple[list[Call], list[Call]]:
+    def plan(self, node: Value, above: Any, tape: Tape) -> tuple[list[Call], list[Call]]:
         x, weight, bias, single, _ = node._context
-        y, above, rows, w = node._data, node._grad, data_of(x), data_of(weight)
+        y, rows, w = node._data, data_of(x), data_of(weight)
         matrix = as_rows(w)
         forward: list[Call] = [partial(np.dot, rows, w.reshape(-1) if single else w.T, y)]
         backward: list[Call] = []
@@ -534,7 +534,7 @@ class Loss:
         x = node._operands[0]
         return len(node._operands) == 1 and x.ndim > 0 and x._operation not in (None, VIEW)
 
-    def plan(self, node: Value, tape: Tape) -> tuple[list[Call], list[Call]]:
+    def plan(self, node: Value, above: Any, tape: Tape) -> tuple[list[Call], list[Call]]:
         arguments, constants, parts = node._context
         fixed = [*map(data_of, arguments), *constants]
         out, after = tape.gradient_of(node._operands[0])
