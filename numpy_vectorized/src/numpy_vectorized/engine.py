@@ -1227,9 +1227,7 @@ def recording() -> bool:
 
 def unchanged(x: Any) -> bool:
     """Whether x still holds what its operation computed: what was computed from it holds too."""
-    if not isinstance(x, Vector):
-        return not isinstance(x, Value)
-    return x._operation is not None and not (x._lent or x._pinned)
+    return isinstance(x, Vector) and x._operation is not None and not (x._lent or x._pinned)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1501,7 +1499,7 @@ def of_one_dtype(*arguments: Any) -> list[Any]:
     dtypes = {x._data.dtype for x in arguments if isinstance(x, Vector)}
     if not dtypes:
         return list(arguments)
-    dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
+    dtype = np.result_type(*dtypes) if len(dtypes) > 1 else dtypes.pop()
     return [as_array(x, dtype) if isinstance(x, np.ndarray) else x for x in arguments]
 
 

@@ -189,9 +189,11 @@ class Perceptrons:
             rows, matrix = as_rows(inputs), as_rows(w)
             gradients = np.reshape(gradients, (len(rows), len(matrix)))
         if isinstance(weight, Value):
-            give(weight, np.dot(gradients.T, rows).reshape(w.shape))
+            contribution = np.dot(gradients.T, rows)
+            give(weight, contribution if matrix is w else contribution.reshape(w.shape))
         if isinstance(x, Value):
-            give(x, np.dot(gradients, matrix).reshape(inputs.shape))
+            contribution = np.dot(gradients, matrix)
+            give(x, contribution if rows is inputs else contribution.reshape(inputs.shape))
         if isinstance(bias, Value):
             give(bias, np.dot(ones(len(rows), gradients.dtype), gradients))
 
@@ -522,12 +524,13 @@ class Loss:
 
     def backward(self, node: Value) -> None:
         arguments, constants, parts = node._context
-        if not all(map(unchanged, arguments)):
+        if not all([unchanged(x) for x in node._operands]):
             parts = self.parts(*map(data_of, arguments), *constants)
         contributions = self.contributions(node._grad, *parts)
-        for x, contribution in zip(reversed(arguments), reversed(contributions), strict=True):
+        for i in reversed(range(len(arguments))):
+            x = arguments[i]
             if isinstance(x, Value):
-                give(x, contribution.reshape(x.shape))
+                give(x, contributions[i].reshape(x._data.shape))
 
     def plannable(self, node: Value) -> bool:
         # Of one operation's result: then the parts that forward computed hold in backward.

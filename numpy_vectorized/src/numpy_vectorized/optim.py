@@ -33,12 +33,13 @@ class Optimizer(OptimizerState):
         """Move every parameter one step against its gradient."""
         self.steps += 1
         for i, p in enumerate(self.params):
-            if type(p._data) is float:
-                number = np.array(p._data)
-                self._move(i, number, np.array(p._grad), self._scratch[i])
-                p._data = number.item()
+            data, grad = p._data, p.grad
+            if type(data) is not float:
+                self._move(i, data, grad, self._scratch[i])
             else:
-                self._move(i, p._data, p.grad, self._scratch[i])
+                number = np.array(data)
+                self._move(i, number, np.array(grad), self._scratch[i])
+                p._data = number.item()
 
     def _move(self, i: int, data: Any, grad: Any, scratch: Any) -> None:
         raise NotImplementedError
