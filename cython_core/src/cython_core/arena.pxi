@@ -303,9 +303,9 @@ cdef inline void release_cell(Cell *c) noexcept:
 # Freeing -------------------------------------------------------------------------------------
 #
 # A graph may be ten million nodes deep, so a dying node must not free its operands from within its
-# own deallocation. It marks those that die with it, and the outermost call takes the newest of them,
-# again and again: from one end of the memory to the other, which the cache rewards. A single one, as
-# in a chain, waits in a variable instead.
+# own deallocation. It marks those that die with it, and the outermost call takes the newest of
+# them, again and again: from one end of the memory to the other, which the cache rewards. A single
+# one, as in a chain, waits in a variable instead.
 
 cdef Cell *dying = NULL
 cdef bint burying = False

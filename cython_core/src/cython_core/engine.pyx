@@ -1904,13 +1904,17 @@ cdef class Tape:
 
 
 cdef list leaves_among(object leaves):
+    """The Values of a sequence, or of one of rows."""
+    cdef list found = []
     if type(leaves) is list or type(leaves) is tuple:
         for v in leaves:
-            if not is_value(v):
+            if is_value(v):
+                initialised(cell_of(v))
+                found.append(v)
+            else:
                 break
-            initialised(cell_of(v))
         else:
-            return list(leaves)
+            return found
     return list(scalars_of(leaves if isinstance(leaves, Vector) else Vector(leaves)))
 
 
@@ -2016,6 +2020,14 @@ cdef int recompute(Cell *c) except -1:
 
 
 cdef list flattened(object numbers):
+    cdef list flat = []
     if not is_sequence(numbers):
         return [numbers]
-    return [number for row in numbers for number in (row if is_sequence(row) else [row])]
+    if PyObject_CheckBuffer(numbers) and hasattr(numbers, "tolist"):
+        numbers = numbers.tolist()  # far quicker than one by one
+    for row in numbers:
+        if not PyFloat_CheckExact(row) and is_sequence(row):
+            flat += row
+        else:
+            flat.append(row)
+    return flat

@@ -118,7 +118,8 @@ static size_t run_moves(const Move *moves, size_t at, size_t end, double *data) 
     } while (0)
 
 EVERY_MACHINE
-static size_t run_gifts(const Gift *gifts, size_t at, size_t end, const double *data, double *grad) {
+static size_t run_gifts(const Gift *gifts, size_t at, size_t end, const double *data,
+                        double *grad) {
     while (at < end) {
         const Gift *m = &gifts[at];
         const ptrdiff_t n = m->count, from_step = m->from_step, a_step = m->a_step;

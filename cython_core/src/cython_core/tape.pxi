@@ -1,8 +1,8 @@
 # How a Tape runs a graph of single operations: as loops over flat arrays.
 #
-# Nodes of one level (the longest way down to a leaf), one operation and alike operands stand side by
-# side in the arrays, so that the hundred samples of a batch, say, become one loop. What is alike is
-# guessed by a hash; whether operands really lie at equal distances is then looked up, so that a bad
+# Nodes of one level (the longest way down to a leaf), one operation and alike operands stand side
+# by side in the arrays, so that the hundred samples of a batch, say, become one loop. What is alike
+# is guessed by a hash; whether operands really lie at equal distances is then looked up, so that a bad
 # guess costs time and never a wrong number. Backward is arranged by whom it gives to: each gradient
 # gets what its node's users give, in the order of rule 1.17, again in runs of equal distances.
 #
@@ -182,7 +182,7 @@ cdef bint read_graph(Draft *d, Cell **newest_first) noexcept nogil:
 
 
 cdef inline uint64_t kind_of_operand(Draft *d, int32_t x, int32_t other) noexcept nogil:
-    """What is used by more than its partner is likely a parameter: then it is itself what is alike."""
+    """What is used by more than its partner is likely a parameter: only itself is alike."""
     if d.uses[x] > 3 and (other < 0 or d.uses[x] > d.uses[other]):
         return <uint64_t>x + 1000
     return d.kinds[x] if x < d.nodes else 7
@@ -665,7 +665,8 @@ cdef void run_gradients(Plan *p) noexcept nogil:
         g = &p.gifts[i]
         for j in range(<Py_ssize_t>g.count):
             local = local_gradient(
-                g, p.data[g.a + j * g.a_step], p.data[g.b + j * g.b_step], p.data[g.y + j * g.y_step]
+                g, p.data[g.a + j * g.a_step], p.data[g.b + j * g.b_step],
+                p.data[g.y + j * g.y_step],
             )
             to = p.grad + g.to + j * g.to_step
             if g.first and (j == 0 or g.to_step != 0):
