@@ -1379,7 +1379,9 @@ cdef class Vector:
 
     @data.setter
     def data(self, numbers):
-        for v, number in assign(self, numbers):
+        pairs = assign(self, numbers)
+        catch_up_all()
+        for v, number in pairs:
             set_data(cell_of(v), number)
 
     @property
@@ -1389,7 +1391,9 @@ cdef class Vector:
 
     @grad.setter
     def grad(self, numbers):
-        for v, number in assign(self, numbers):
+        pairs = assign(self, numbers)
+        catch_up_all()
+        for v, number in pairs:
             set_grad(cell_of(v), number)
 
     # Arithmetic ------------------------------------------------------------------------------
