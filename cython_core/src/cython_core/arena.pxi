@@ -8,7 +8,11 @@ cdef extern from *:
       #include <malloc.h>
       #define region_memory(size) _aligned_malloc((size), (size))
       #define region_release(region, size) _aligned_free(region)
-      #define prefetch(place) _mm_prefetch((const char *)(place), _MM_HINT_T0)
+      #if defined(_M_X64)
+        #define prefetch(place) _mm_prefetch((const char *)(place), _MM_HINT_T0)
+      #else
+        #define prefetch(place) ((void)(place))
+      #endif
       static int highest_bit(unsigned long long word) {
           unsigned long bit;
           _BitScanReverse64(&bit, word);
