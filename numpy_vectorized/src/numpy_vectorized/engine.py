@@ -45,6 +45,9 @@ quiet = np.errstate(all="ignore")
 np.empty(2**25 - 2**16, np.uint8)
 
 
+FEW = 2**15  # elements of what is kept for reuse and looked at all at once
+
+
 @lru_cache(maxsize=16)
 def zeros(shape: Any, dtype: Any) -> np.ndarray:
     """Zeros to compare with, shared and so read only: NumPy's loops are slow for a plain 0.0."""
@@ -527,7 +530,7 @@ def relu(x: Any) -> Any:
 
 def zeros_beside(x: np.ndarray) -> np.ndarray:
     """Zeros that x can be compared with: as many as x has while they are few, else a row."""
-    return zeros(x.shape if x.size <= 2**15 else x.shape[-1:], x.dtype)
+    return zeros(x.shape if x.size <= FEW else x.shape[-1:], x.dtype)
 
 
 def relu_slope(x: Any, y: Any) -> Any:
@@ -2339,11 +2342,13 @@ class Tape:
         leaves, values = list(leaves), list(values)
         if len(leaves) != len(values):
             raise ValueError(f"{len(leaves)} leaves cannot be set from {len(values)} numbers")
-        # What does not fit is refused before any is set.
-        fitting = [
-            numbers_for(leaf._data, value) if leaf.ndim else as_float(value)
-            for leaf, value in zip(leaves, values, strict=True)
-        ]
+        # What does not fit is refused before any is set, and one leaf's data may go to another.
+        fitting = []
+        for leaf, value in zip(leaves, values, strict=True):
+            numbers: Any = numbers_for(leaf._data, value) if leaf.ndim else as_float(value)
+            if any(np.may_share_memory(numbers, other._data) for other in leaves if other.ndim):
+                numbers = numbers.copy()
+            fitting.append(numbers)
         for leaf, numbers in zip(leaves, fitting, strict=True):
             leaf.data = numbers
 

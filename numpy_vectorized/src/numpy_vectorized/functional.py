@@ -15,6 +15,7 @@ from typing import Any, SupportsFloat, cast
 import numpy as np
 
 from numpy_vectorized.engine import (
+    FEW,
     GELU,
     LEAKY_RELU,
     MEAN,
@@ -538,18 +539,17 @@ class Loss:
         return len(node._operands) == 1 and x.ndim > 0 and x._operation not in (None, VIEW)
 
     def plan(self, node: Value, above: Any, tape: Tape) -> tuple[list[Call], list[Call]]:
-        arguments, constants, parts = node._context
+        arguments, constants, _ = context = node._context
         fixed = [*map(data_of, arguments), *constants]
         out, after = tape.gradient_of(node._operands[0])
         flat = out.reshape(-1)
 
         def forward() -> None:
-            nonlocal parts
-            parts = self.parts(*fixed)
+            context[2] = parts = self.parts(*fixed)
             node._data = float(self.value(*parts))
 
         def backward() -> None:
-            self.contributions(node._grad, *parts, out=flat)
+            self.contributions(node._grad, *context[2], out=flat)
 
         return [forward], [backward, *after]
 
@@ -558,7 +558,7 @@ class Loss:
 
 
 def total(terms: Any) -> Any:
-    return np.dot(ones(terms.size, terms.dtype), terms)
+    return np.dot(ones(terms.size, terms.dtype), terms) if terms.size <= FEW else terms.sum()
 
 
 # Predictions and targets may differ in shape, (n, 1) and (n,), so they are taken in C order.
