@@ -556,8 +556,9 @@ def power_slope_base(a: Any, b: Any, y: Any) -> Any:
 
 
 def power_slope_exponent(a: Any, b: Any, y: Any) -> Any:
-    # np.log, since the base may be a plain 0.0 beside an array, and a slope never raises.
-    return pick((a == 0.0) & (b >= 0.0), 0.0, y * np.log(a))
+    # Of a plain base beside an array np.log: math.log raises at 0.0, and here nobody catches that.
+    log_a = log(a) if type(b) is float else np.log(a)
+    return pick((a == 0.0) & (b >= 0.0), 0.0, y * log_a)
 
 
 SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
