@@ -29,6 +29,8 @@ class GPT:
     def __init__(self, backend, vocabulary, block=16, width=16, heads=4, layers=1):
         self.backend = backend
         self.block, self.width, self.heads, self.layers = block, width, heads, layers
+        size = width // heads
+        self.parts = [slice(h * size, (h + 1) * size) for h in range(heads)]
         self.weights = {
             "token": self.matrix(vocabulary, width),
             "position": self.matrix(block, width),
@@ -52,8 +54,8 @@ class GPT:
         return sum(len(matrix) * len(matrix[0]) for matrix in self.weights.values())
 
     def start(self):
-        """The memory of an empty document: keys and values of each layer."""
-        return [([], []) for _ in range(self.layers)]
+        """The memory of an empty document: keys and values of each head of each layer."""
+        return [[([], []) for _ in range(self.heads)] for _ in range(self.layers)]
 
     def __call__(self, token, position, memory):
         """The logits of the next token."""
@@ -61,27 +63,23 @@ class GPT:
         x = f.rms_norm(w["token"][token] + w["position"][position], eps=1e-5)
         for i in range(self.layers):
             normed = f.rms_norm(x, eps=1e-5)
-            x = x + f.linear(self.attend(i, normed, *memory[i]), w[f"{i}.mix"])
+            x = x + f.linear(self.attend(i, normed, memory[i]), w[f"{i}.mix"])
             normed = f.rms_norm(x, eps=1e-5)
             x = x + f.linear(f.linear(normed, w[f"{i}.up"]).relu(), w[f"{i}.down"])
         return f.linear(x, w["logits"])
 
-    def attend(self, i, x, keys, values):
+    def attend(self, i, x, memory):
         """Each head looks back with its part of the query over its part of all keys so far."""
         f, w = self.backend, self.weights
         query = f.linear(x, w[f"{i}.query"])
-        keys.append(f.linear(x, w[f"{i}.key"]))
-        values.append(f.linear(x, w[f"{i}.value"]))
-        size = self.width // self.heads
-        parts = [slice(h * size, (h + 1) * size) for h in range(self.heads)]
-        return f.concatenate(
-            [
-                f.scaled_dot_product_attention(
-                    query[part], [key[part] for key in keys], [value[part] for value in values]
-                )
-                for part in parts
-            ]
-        )
+        key = f.linear(x, w[f"{i}.key"])
+        value = f.linear(x, w[f"{i}.value"])
+        heads = []
+        for part, (keys, values) in zip(self.parts, memory, strict=True):
+            keys.append(key[part])
+            values.append(value[part])
+            heads.append(f.scaled_dot_product_attention(query[part], keys, values))
+        return f.concatenate(heads)
 
 
 class Documents:
