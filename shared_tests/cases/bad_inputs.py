@@ -703,6 +703,16 @@ for name, says, change in (
     ("a str", ("layers.0.bias",), lambda s: s.update({"layers.0.bias": [0.0, 0.0, "x"]})),
 ):
     bad("nn", "3.8", f"load_state_dict: {name}", ValueError, misfit(change), *says)
+for thing in (None, [1.0], "weights.safetensors"):
+    bad(
+        "nn",
+        "3.8",
+        f"load_state_dict({thing!r})",
+        TypeError,
+        lambda m, x=thing: m.MLP(2, [1]).load_state_dict(x),
+        "state_dict()",
+        repr(thing),
+    )
 
 # optim ---------------------------------------------------------------------------------------
 
@@ -744,7 +754,35 @@ for name, make in {
         lambda m, f=make: f(m, [1.0]),
         "1.0",
     )
+    for thing in (3, None, "ab"):
+        bad(
+            "optim",
+            "4.2",
+            f"{name} of {thing!r}",
+            TypeError,
+            lambda m, f=make, x=thing: f(m, x),
+            "sequence of Values",
+            repr(thing),
+        )
+    bad(
+        "optim",
+        "4.2",
+        f"{name} of a model",
+        TypeError,
+        lambda m, f=make: f(m, m.MLP(2, [1])),
+        "model.parameters()",
+    )
     for option in ("lr", "weight_decay"):
+        for value in ("0.1", None, [0.1]):
+            bad(
+                "optim",
+                "4.2",
+                f"{name} {option}={value!r}",
+                TypeError,
+                lambda m, f=make, o=option, v=value: f(m, weights(m), **{o: v}),
+                option,
+                repr(value),
+            )
         for value in (-0.1, nan, inf):
             bad(
                 "optim",
@@ -780,7 +818,17 @@ bad(
     lambda m: m.SGD(weights(m), lr=0.1, momentum=0.9, dampening=0.1, nesterov=True),
     "nesterov",
 )
-for value in ((-0.1, 0.9), (0.9, 1.0), (0.9, nan)):
+for value in (0.9, None, "ab"):
+    bad(
+        "optim",
+        "4.2",
+        f"Adam betas={value!r}",
+        TypeError,
+        lambda m, v=value: m.Adam(weights(m), betas=v),
+        "betas must be two numbers",
+        repr(value),
+    )
+for value in ((-0.1, 0.9), (0.9, 1.0), (0.9, nan), (0.9,), (0.9, 0.9, 0.9)):
     bad(
         "optim",
         "4.2",
@@ -811,6 +859,16 @@ for name, change in (
     ("negative step", lambda s: s.update(step=-1)),
 ):
     bad("optim", "4.3", f"Adam.load_state_dict: {name}", ValueError, other_state(change))
+for thing in (None, [1.0], "Adam"):
+    bad(
+        "optim",
+        "4.3",
+        f"Adam.load_state_dict({thing!r})",
+        TypeError,
+        lambda m, x=thing: m.Adam(weights(m)).load_state_dict(x),
+        "state_dict()",
+        repr(thing),
+    )
 
 # graph ---------------------------------------------------------------------------------------
 
@@ -841,6 +899,16 @@ bad(
     "10",
     "max_nodes",
 )
+for thing in ("many", 10.5, -1):
+    bad(
+        "graph",
+        "5.2",
+        f"draw_dot max_nodes={thing!r}",
+        ValueError if thing == -1 else TypeError,
+        lambda m, x=thing: m.draw_dot(chain(m), max_nodes=x),
+        "max_nodes",
+        repr(thing),
+    )
 bad(
     "graph",
     "5.2",
@@ -865,6 +933,26 @@ bad(
     lambda m: m.gradcheck(lambda x: x * x, [2.0]),
     "2.0",
 )
+for value in (nan, inf, -inf):
+    bad(
+        "graph",
+        "5.4",
+        f"gradcheck at {value}",
+        ValueError,
+        lambda m, v=value: m.gradcheck(lambda x: x.relu(), [m.Value(v)]),
+        "finite",
+        repr(value),
+    )
+for option in ("eps", "rtol", "atol"):
+    bad(
+        "graph",
+        "5.4",
+        f"gradcheck {option}='x'",
+        TypeError,
+        lambda m, o=option: m.gradcheck(lambda x: x * x, [m.Value(2.0)], **{o: "x"}),
+        option,
+        "'x'",
+    )
 
 # What is unusual, and good -------------------------------------------------------------------
 

@@ -427,6 +427,17 @@ def test_save_and_load(backend, tmp_path):
     )
 
 
+def test_a_save_that_cannot_be(backend, tmp_path):
+    """Rule 3.9: the error names the file that was asked for, and nothing is left behind."""
+    model = backend.MLP(2, [1])
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "nowhere" / "model.safetensors", tmp_path / "folder"):
+        with pytest.raises(OSError) as caught:
+            model.save(path)
+        assert str(caught.value).endswith(f": '{path}'"), f"the error says {caught.value}"
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
 def test_an_interrupted_save_leaves_the_old_file_whole(backend, tmp_path, monkeypatch):
     """Rule 3.9."""
     import os

@@ -53,9 +53,14 @@ def gradcheck(
     is differentiated. Two gradients agree within atol + rtol·|numeric| and the rounding of f.
     inputs: a sequence of Values, Vectors or arrays; their data and grad are restored.
 
-    TypeError: inputs that are no Values, a result that is none. ValueError: no inputs, tolerances
-    that are negative, eps that is not positive.
+    TypeError: inputs that are no Values, a result that is none, an option that is no number.
+    ValueError: no inputs, inputs that are not finite, tolerances that are negative, eps that is not
+    positive.
     """
+    options: dict[str, Any] = {"eps": eps, "rtol": rtol, "atol": atol}
+    for option, number in options.items():
+        if isinstance(number, str) or not hasattr(type(number), "__float__"):
+            raise TypeError(f"{option} must be a number, got {number!r}")
     if not (eps > 0 and math.isfinite(eps)):
         raise ValueError(f"eps must be a positive number, got {eps!r}")
     if not (rtol >= 0 and atol >= 0):
@@ -126,6 +131,8 @@ def _check(
     """Name, gradient by backward, gradient by differences, and tolerance of one scalar."""
     name = _name(i, inputs[i], place)
     center = float(_at(data, place))
+    if not math.isfinite(center):
+        raise ValueError(f"gradcheck needs finite inputs, but {name} is {center!r}")
     step = eps * max(1.0, abs(center))
 
     def outputs_at(number: float) -> tuple[float, list[float]]:

@@ -59,6 +59,11 @@ class Graph(NamedTuple):
 
 def walk(root: Node | Sequence[Node], fused: bool, max_nodes: int | None) -> Graph:
     """`trace`, and besides it what a drawing tells apart."""
+    if max_nodes is not None:
+        if not hasattr(type(max_nodes), "__index__"):
+            raise TypeError(f"max_nodes must be an int or None, got {max_nodes!r}")
+        if max_nodes < 0:
+            raise ValueError(f"max_nodes must be 0 or more, got {max_nodes!r}")
     nodes: list[Node] = []
     edges: list[tuple[Node, Node]] = []
     roots: list[Node] = []

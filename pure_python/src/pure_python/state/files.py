@@ -74,6 +74,10 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, target)
+    except OSError as error:
+        # The draft is no business of whoever asked for the file.
+        error.filename, error.filename2 = os.fspath(path), None
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

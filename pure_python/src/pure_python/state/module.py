@@ -50,8 +50,9 @@ class Module:
         """Take the data of a state_dict: nested sequences, ndarrays or tensors.
 
         ValueError names every entry that is missing, extra, misshapen or no number; then nothing
-        is changed.
+        is changed. TypeError: a state that is no dictionary.
         """
+        check_state(state)
         tensors = self._tensors()
         entries = {name: nested(entry) for name, entry in state.items()}
         faults = [f"{name} is missing" for name in tensors if name not in entries]
@@ -78,6 +79,15 @@ class Module:
             self.load_state_dict(state)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+
+def check_state(state: Any) -> None:
+    """TypeError for what is no dictionary, such as the name of a file."""
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"a state is a dictionary as state_dict() gives it, got {state!r} "
+            f"({type(state).__name__})"
+        )
 
 
 def nested(entry: Any) -> Any:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from pure_python.state.module import scalars_of
+from pure_python.state.module import check_state, scalars_of
 
 
 class OptimizerState:
@@ -22,6 +22,9 @@ class OptimizerState:
     def __init__(self, params: Iterable[Any], value_type: type[Any]) -> None:
         if isinstance(params, value_type) and not getattr(params, "ndim", 0):
             raise TypeError(f"params must be a sequence of Values, got the single {params!r}")
+        if isinstance(params, str) or not isinstance(params, Iterable):
+            hint = "; give model.parameters()" if hasattr(params, "parameters") else ""
+            raise TypeError(f"params must be a sequence of Values, got {params!r}{hint}")
         self.params: list[Any] = [p for entry in params for p in self._values_of(entry)]
         if not self.params:
             raise ValueError("an optimiser needs at least one parameter, got none")
@@ -38,7 +41,7 @@ class OptimizerState:
 
     @property
     def lr(self) -> float:
-        """The learning rate. ValueError if set to a negative number."""
+        """The learning rate. ValueError if set to a negative number, TypeError if to none."""
         return self._lr
 
     @lr.setter
@@ -59,12 +62,16 @@ class OptimizerState:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state_dict. ValueError if it does not fit; then nothing is changed."""
+        """Go on from a state_dict. ValueError if it does not fit; then nothing is changed.
+
+        TypeError: a state that is no dictionary.
+        """
+        check_state(state)
         expected = set(self.state_dict())
         if set(state) != expected or state["kind"] != type(self).__name__:
             raise ValueError(
                 f"the state of {type(self).__name__} has the entries {', '.join(sorted(expected))},"
-                f" got {', '.join(sorted(map(str, state)))}"
+                f" got {', '.join(sorted(map(str, state))) or 'none'}"
             )
         count = len(self._flat(self._zeros()))
         moments = {name: list(scalars_of(list(state[name]))) for name in self.moments}
@@ -74,7 +81,10 @@ class OptimizerState:
         if not isinstance(state["step"], int) or state["step"] < 0:
             raise ValueError(f"step must be an int of 0 or more, got {state['step']!r}")
         # Building one of the same kind checks the hyperparameters before any is taken over.
-        checked = type(self)(self.params, **{name: state[name] for name in self.hyperparameters})
+        try:
+            checked = type(self)(self.params, **{n: state[n] for n in self.hyperparameters})
+        except TypeError as error:
+            raise ValueError(str(error)) from None
         for name in self.hyperparameters:
             setattr(self, name, getattr(checked, name))
         self.steps = state["step"]
@@ -99,12 +109,22 @@ class OptimizerState:
     # Checks ----------------------------------------------------------------------------------
 
     def _at_least_zero(self, name: str, number: Any) -> float:
-        if not isinstance(number, str) and 0.0 <= float(number) < math.inf:
-            return float(number)
-        raise ValueError(f"{name} must be a finite number of 0 or more, got {number!r}")
+        message = f"{name} must be a finite number of 0 or more, got {number!r}"
+        if isinstance(number, str | bytes):
+            raise TypeError(message)
+        try:
+            converted = float(number)
+        except TypeError:
+            raise TypeError(message) from None
+        if 0.0 <= converted < math.inf:
+            return converted
+        raise ValueError(message)
 
     def _fractions(self, name: str, numbers: Any) -> tuple[float, float]:
-        first, second = (self._at_least_zero(name, number) for number in numbers)
-        if first >= 1.0 or second >= 1.0:
-            raise ValueError(f"{name} must be two numbers from 0 to below 1, got {numbers!r}")
-        return first, second
+        message = f"{name} must be two numbers from 0 to below 1, got {numbers!r}"
+        if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
+            raise TypeError(message)
+        fractions = [self._at_least_zero(name, number) for number in numbers]
+        if len(fractions) != 2 or max(fractions) >= 1.0:
+            raise ValueError(message)
+        return fractions[0], fractions[1]
