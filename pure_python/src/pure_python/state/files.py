@@ -76,8 +76,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
         os.replace(draft, target)
     except OSError as error:
         # The draft is no business of whoever asked for the file.
-        error.filename, error.filename2 = os.fspath(path), None
-        raise
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
     finally:
         draft.unlink(missing_ok=True)
 
