@@ -93,6 +93,25 @@ def test_commands_of_the_main_job_run(backend, tmp_path):
         assert done.returncode == 0, f"{shlex.join(arguments)}: {done.stderr}"
 
 
+def test_what_is_to_be_installed_for_an_engine_of_ones_own():
+    """The README names all that the conformance suite imports, at the pinned version."""
+    suite = ROOT / "shared_tests"
+    files = [suite / "conftest.py", *suite.glob("conformance/*.py"), *suite.glob("cases/*.py")]
+    imported = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    own = {"cases", "interface_stub", *BACKENDS}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.search(r"pip install (.+)\npython -m pytest", readme)[1].split()
+    assert imported - own - sys.stdlib_module_names <= {n.partition("==")[0] for n in named}
+    pinned = re.search(r'^TORCH = "(.+?)"', (ROOT / "noxfile.py").read_text(), re.MULTILINE)[1]
+    assert pinned in named
+
+
 def sessions():
     """The names of the sessions, read without nox, which the tests' environment does not have."""
     for node in ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body:
