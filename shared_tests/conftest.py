@@ -7,7 +7,9 @@ have just begun to write. The suite then goes from easy to hard and says how far
 
 import gc
 import importlib
+import inspect
 import os
+import re
 import sys
 import traceback
 from collections import Counter
@@ -92,8 +94,7 @@ def load_backend(name: str, folder: Path) -> Backend:
         except ModuleNotFoundError as error:
             if not name.startswith(error.name or "?"):
                 raise
-            # A learner's own file lies in the folder that pytest was started in. It goes to the end
-            # of
+            # A learner's own file lies in the folder that pytest was started in. It goes to the end of
             # the path, where it cannot hide an installed backend.
             if str(folder) not in sys.path:
                 sys.path.append(str(folder))
@@ -102,9 +103,14 @@ def load_backend(name: str, folder: Path) -> Backend:
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         at = f" ({where.filename}, line {where.lineno})" if where.filename[:1] != "<" else ""
-        raise pytest.UsageError(
-            f"backend {name!r} cannot be imported: {type(error).__name__}: {error}{at}. "
+        absent = isinstance(error, ModuleNotFoundError)
+        advice = (
             "Install it, or pick others with --backend NAME."
+            if absent
+            else "Python has to be able to import it before its tests can start."
+        )
+        raise pytest.UsageError(
+            f"backend {name!r} cannot be imported: {type(error).__name__}: {error}{at}. {advice}"
         ) from None
     if getattr(module, "__file__", None) is None:
         raise pytest.UsageError(
@@ -223,12 +229,76 @@ def no_traces_left(request):
             )
 
 
+# What Python says where a method with double underscores is missing, and the method.
+OPERATORS = {
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "** or pow()": "pow", "@": "matmul",
+    "unary -": "neg", "unary +": "pos", "abs()": "abs",
+    "<": "lt", "<=": "le", ">": "gt", ">=": "ge", "float()": "float",
+}  # fmt: skip
+REFLECTED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+COMPLAINTS = (
+    re.compile(
+        r"unsupported operand type\(s\) for (?P<sign>.+): '(?P<left>.+)' and '(?P<right>.+)'"
+    ),
+    re.compile(
+        r"'(?P<sign>\S+)' not supported between instances of '(?P<left>.+)' and '(?P<right>.+)'"
+    ),
+    re.compile(r"bad operand type for (?P<sign>.+): '(?P<left>.+)'"),
+    re.compile(r"(?P<sign>float\(\)) argument must be .*, not '(?P<left>.+)'"),
+)
+
+
+def missing_of(backend: Backend, complaint: str) -> str | None:
+    """The operator or parameter that a TypeError says the engine does not have, as `Value.__mul__`."""
+    unexpected = re.match(r"(\w+)\.(\w+)\(\) got an unexpected keyword argument '(\w+)'", complaint)
+    if unexpected:
+        owner, method, parameter = unexpected.groups()
+        if owner in NAMES and parameter in stub_parameters(owner, method):
+            return f"the parameter `{parameter}` of {owner}{'' if method == '__init__' else '.' + method}"
+    for pattern in COMPLAINTS:
+        match = pattern.fullmatch(complaint)
+        if match is None or match["sign"] not in OPERATORS:
+            continue
+        operator = OPERATORS[match["sign"]]
+        sides = [(match["left"], f"__{operator}__")]
+        if "right" in match.groupdict():
+            sides.append((match["right"], f"__{REFLECTED.get(operator, 'r' + operator)}__"))
+        for owner, method in sides:
+            owner = owner.rpartition(".")[2]
+            documented = hasattr(getattr(interface_stub, owner, None), method)
+            kind = getattr(backend.module, owner, None)
+            if documented and isinstance(kind, type) and not defines(kind, method):
+                return f"`{owner}.{method}`"
+    return None
+
+
+def wait_for_missing(pyfuncitem, error: BaseException | None) -> None:
+    """NotThereYet, if the error is a TypeError for an operator or parameter that is missing."""
+    backend = pyfuncitem.funcargs.get("backend")
+    if backend is None or not isinstance(error, TypeError):
+        return
+    name = missing_of(backend, str(error))
+    if name is not None:
+        raise NotThereYet(name, f"{backend.name}: {name} is not there yet ({error})") from None
+
+
+def defines(kind: type, method: str) -> bool:
+    """Whether a class has a method of its own; every class inherits comparisons from object."""
+    return any(method in vars(base) for base in kind.__mro__[:-1])
+
+
+def stub_parameters(owner: str, method: str) -> list[str]:
+    function = getattr(getattr(interface_stub, owner), method, None)
+    return list(inspect.signature(function).parameters) if function is not None else []
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Say in one line what is not there yet, where Python would show a traceback."""
     try:
         return (yield)
     except AssertionError as error:
+        wait_for_missing(pyfuncitem, error.__cause__)
         # The message says it all; pytest's account of how the condition came out would bury it.
         message, _, account = str(error).partition("\nassert ")
         if account and not message.startswith("assert "):
@@ -242,6 +312,9 @@ def pytest_pyfunc_call(pyfuncitem):
         name = f"{owner.__name__}.{error.name}"
         sentence = f"{backend.name}: {owner.__name__} has no `{error.name}` yet"
         raise NotThereYet(name, sentence) from None
+    except TypeError as error:
+        wait_for_missing(pyfuncitem, error)
+        raise
     except RecursionError:
         backend = pyfuncitem.funcargs.get("backend")
         if backend is None:

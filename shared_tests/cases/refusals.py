@@ -23,15 +23,19 @@ def refusal(backend, case: BadInput) -> Exception:
 
 def check_refusal(backend, case: BadInput) -> None:
     error = refusal(backend, case)
-    assert isinstance(error, case.error), (
-        f"{case.name} (rule {case.rule}) raised {type(error).__name__}: {error}, "
-        f"expected {case.error.__name__}"
-    )
-    if case.exactly:
-        assert str(error) == case.exactly, (
-            f"{case.name} (rule {case.rule}) says {str(error)!r}, expected {case.exactly!r}"
+    try:
+        assert isinstance(error, case.error), (
+            f"{case.name} (rule {case.rule}) raised {type(error).__name__}: {error}, "
+            f"expected {case.error.__name__}"
         )
-    for part in case.says:
-        assert part in str(error), (
-            f"{case.name} (rule {case.rule}) says {str(error)!r}: it should name {part!r}"
-        )
+        if case.exactly:
+            assert str(error) == case.exactly, (
+                f"{case.name} (rule {case.rule}) says {str(error)!r}, expected {case.exactly!r}"
+            )
+        for part in case.says:
+            assert part in str(error), (
+                f"{case.name} (rule {case.rule}) says {str(error)!r}: it should name {part!r}"
+            )
+    except AssertionError as failure:
+        # Where the engine has no such operator yet, the report says that and no more.
+        raise failure from error

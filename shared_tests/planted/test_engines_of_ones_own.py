@@ -1,5 +1,7 @@
 """What a learner sees who points the suite at an engine that is not finished, or not there."""
 
+import re
+
 import pytest
 
 from cases.suite_runs import run_suite
@@ -77,6 +79,11 @@ def test_a_half_written_value(tmp_path):
         ", value " in line and "; next: test_starts_with_no_gradient_and_no_history[half]" in line
     )
     assert "INTERNALERROR" not in run.text and "errors during collection" not in run.text
+    # An operator is a name too: one failure tells of it, and whatever needs it waits.
+    for name in ("`Value.__sub__`", "`Value.__rmul__`", "`Value.__lt__`"):
+        assert run.text.count(f"\nhalf: {name} is not there yet") == 1
+    assert run.text.count("the parameter `label` of Value is not there yet") >= 1
+    assert not re.search("^E +TypeError: (unsupported|bad) operand", run.text, re.MULTILINE)
 
 
 def test_an_empty_module(tmp_path):
