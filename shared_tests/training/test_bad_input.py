@@ -171,7 +171,9 @@ def test_missing_libraries_are_named_in_one_line(backend, run, folder, monkeypat
         importlib.util, "find_spec", lambda name: None if name == "rich" else find_spec(name)
     )
     distribution = "trigrad-" + backend.name.replace("_", "-")
-    assert run("train", "moons").failed().endswith(f'pip install "{distribution}[training]"')
+    told = run("train", "moons").failed()
+    assert f'python -m pip install "{distribution}[training]"' in told
+    assert told.endswith('in a checkout "./pure_python[training]"'), "no index may have it"
 
 
 def test_the_entry_imports_no_library():

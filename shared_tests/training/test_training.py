@@ -49,6 +49,7 @@ def test_moons_as_it_comes(run, folder):
         assert path.read_bytes().startswith(PNG)
     told = metrics(out)
     assert told["held_out_accuracy"] == told["training_accuracy"] == 1.0
+    assert "e+" not in printed, "numbers are written out"
     assert len(told["losses"]) == told["steps"] == 10 * len(told["epochs"])
 
 
@@ -199,10 +200,17 @@ def test_predict_finds_columns_by_name(run, write, folder, flowers):
         ";".join(["dry", *(row[name] for name in names), "?"]) + "\n" for row in rows[::9]
     )
     write("other.csv", text)
-    printed = run("predict", "--weights", "w", "--csv", "other.csv").succeeded()
+    done = run("predict", "--weights", "w", "--csv", "other.csv")
+    printed = done.succeeded()
     predicted = list(csv.DictReader(printed.splitlines(), delimiter=";"))
     assert predicted[0]["note"] == "dry" and predicted[0]["prediction"] == "?"
     assert sum(row["prediction_"] == row["species"] for row in predicted) >= len(predicted) - 2
+    assert "agree with column 'species'" in done.err
+    for name in set(row["species"] for row in rows):
+        text = text.replace(name, "?")
+    write("to fill in.csv", text)
+    done = run("predict", "--weights", "w", "--csv", "to fill in.csv")
+    assert done.succeeded() and done.err == "", "where no class is known, there is none to agree"
 
 
 def test_predict_says_what_does_not_fit(run, write, folder, flowers):

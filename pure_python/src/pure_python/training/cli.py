@@ -20,7 +20,10 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
 def with_libraries(distribution: str, program: Callable[[], int]) -> int:
     """The exit code of `program`, or 2 and a line that says how to install what it needs."""
     if any(importlib.util.find_spec(library) is None for library in LIBRARIES):
-        message = f'training needs more libraries: pip install "{distribution}[training]"'
+        message = (
+            f'training needs more libraries: python -m pip install "{distribution}[training]", '
+            'or in a checkout "./pure_python[training]"'
+        )
         print(f"error: {message}", file=sys.stderr)
         return 2
     try:

@@ -246,9 +246,11 @@ def predict(backend_name: str, weights: str, csv_path: str, out: str | None) -> 
         write_whole(out, lambda file: file.write(written.getvalue().encode()))
     if saved.target_name in table.columns:
         actual = [datasets.class_name(cell) for cell in table.texts(saved.target_name)]
-        right = sum(a == b for a, b in zip(actual, labels, strict=True))
-        share = f"{100 * right / len(labels):.1f} % of {len(labels)} rows"
-        click.echo(f"{share} agree with column {shown(saved.target_name)}", err=True)
+        # A column of blanks or question marks waits to be filled, and there is nothing to agree with.
+        if not set(saved.classes).isdisjoint(actual):
+            right = sum(a == b for a, b in zip(actual, labels, strict=True))
+            share = f"{100 * right / len(labels):.1f} % of {len(labels)} rows"
+            click.echo(f"{share} agree with column {shown(saved.target_name)}", err=True)
     return 0
 
 

@@ -265,12 +265,17 @@ class Run:
         if "held_accuracy" in last:
             rows.append(("held-out accuracy", f"{100 * last['held_accuracy']:.1f} %"))
         rows += [
-            ("steps per second", f"{history.steps_per_second:.4g}"),
-            ("time", f"{self.seconds:.1f} s"),
+            ("steps per second", _four_digits(history.steps_per_second)),
+            ("time", f"{_four_digits(self.seconds)} s"),
             *(("note", note) for note in self.notes),
             *(("written", path) for path in self.written),
         ]
         show_summary(self.title, rows)
+
+
+def _four_digits(number: float) -> str:
+    """Four significant digits, written out: 21010 and not 2.101e+04."""
+    return f"{number:.0f}" if number >= 1000 else f"{number:.4g}"
 
 
 def fingerprint(dataset: Dataset) -> str:
