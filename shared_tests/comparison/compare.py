@@ -213,7 +213,7 @@ def table(results: list[dict]) -> list[list[str]]:
                 f"{losses[-1]:.12f}",
                 str(len(losses)),
                 "" if result is reference else f"{largest:.1e}",
-                f"{result['steps_per_second']:.4g}",
+                f"{result['steps_per_second']:,.1f}",
                 f"{speed:.3g} ×",
                 f"{result['peak_bytes'] / 2**20:.1f} MiB",
                 f"{result['imported_bytes'] / 2**20:.1f} MiB",

@@ -85,7 +85,7 @@ def table(dataset: str, runs: list[Run]) -> tuple[str, list[str], list[list[str]
             f"{r['loss']:.6f}",
             f"{100 * float(r['held_out_accuracy']):.1f} %",
             f"{r['steps_per_second']:.0f}",
-            f"{r['seconds']:.1f} s",
+            f"{r['seconds']:.2f} s",
             f"{r['largest_difference']:.1e}" if run is not first else "",
         ]
         for run in runs
@@ -133,7 +133,7 @@ def digits_figure(runs: list[Run]) -> Figure:
         epochs = [row["epoch"] for row in history.epochs]
         left.plot(epochs, [row["loss"] for row in history.epochs], label=name, **style)
         accuracies = [100 * row["held_accuracy"] for row in history.epochs]
-        right.plot(epochs, accuracies, label=f"{name}, {run.seconds:.1f} s", **style)
+        right.plot(epochs, accuracies, label=f"{name}, {run.seconds:.2f} s", **style)
     left.set_yscale("log")
     left.yaxis.set_minor_formatter(NullFormatter())
     left.set_ylabel("training loss")
