@@ -342,12 +342,12 @@ cdef class Perceptrons:
             return ""
         return "leaky_relu(0.01)" if self.code == LEAKY_RELU else self.activation
 
-    cdef Vector block(self, Arguments inputs, Arguments constants, Py_ssize_t samples):
-        """The outputs of the samples, one after the other."""
+    cdef Value block(self, Arguments inputs, Numbers constants, Py_ssize_t samples):
+        """The anchor of the outputs of the samples, one after the other."""
         cdef Py_ssize_t outputs = samples * self.n_out
         reserve(3 * inputs.count + 3 * outputs + 2 * self.n_in * self.n_out + 64)
-        return record_block(
-            PERCEPTRONS, inputs, outputs, self.n_in, samples, constants, outputs, self
+        return anchor_of(
+            PERCEPTRONS, inputs, outputs, self.n_in, samples, constants, outputs, self, 0
         )
 
     cdef void compute(self, double *xs, Fused *f) noexcept:
@@ -476,6 +476,37 @@ cdef class Perceptrons:
                     give(w, xs[r * n_in + i] * g)
                     give_at(&at, f, data_of(w) * g)
                 give(self.offsets[j], g)
+
+
+cdef bint are_free(Arguments inputs) noexcept:
+    """Whether none of them can be a layer's parameter."""
+    cdef Py_ssize_t i
+    for i in range(inputs.runs):
+        if inputs.operands[i].value != NULL and inputs.operands[i].value.code == VIEW:
+            return False
+    return True
+
+
+cdef object through_layers(
+    tuple layers, Arguments inputs, Numbers constants, Py_ssize_t samples, bint batch
+):
+    """What the last of the layers, Perceptrons, makes of the inputs."""
+    cdef Perceptrons layer = None
+    cdef Value anchor = None
+    for item in layers:
+        layer = <Perceptrons>item
+        if anchor is not None:
+            inputs = Arguments()
+            inputs.push(cell_of(anchor), 0.0, 0, samples * layer.n_in)
+        anchor = layer.block(inputs, constants, samples)
+        constants = None
+    if not batch:
+        if layer.n_out == 1:
+            return element(cell_of(anchor), 0)
+        return block_vector(cell_of(anchor), 0, layer.n_out, 0)
+    return block_vector(
+        cell_of(anchor), 0, samples * layer.n_out, layer.n_out if layer.n_out > 1 else 0
+    )
 
 
 cdef inline bint any_reached(Fused *f, Py_ssize_t offset, Py_ssize_t count) noexcept nogil:

@@ -185,6 +185,15 @@ cdef class Arguments:
     cdef list items(self)
 
 
+# A growing list of plain numbers.
+cdef class Numbers:
+    cdef double *data
+    cdef Py_ssize_t count, capacity
+    cdef double *room(self, Py_ssize_t more) except NULL
+    cdef int add(self, double number) except -1
+    cdef bint take(self, object values) except -1
+
+
 # The parameters of a layer, as its operation reads them.
 cdef class Perceptrons:
     cdef readonly tuple rows        # the weights of each neuron, a tuple of tuples
@@ -196,7 +205,7 @@ cdef class Perceptrons:
     cdef Py_ssize_t n_in, n_out
     cdef Code code                  # of the activation, UNSET where there is none
     cdef str activation_name(self)
-    cdef Vector block(self, Arguments inputs, Arguments constants, Py_ssize_t samples)
+    cdef Value block(self, Arguments inputs, Numbers constants, Py_ssize_t samples)
     cdef void compute(self, double *xs, Fused *f) noexcept
     cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept
     cdef void spread(self, double *xs, Fused *f) noexcept
@@ -240,12 +249,17 @@ cdef bint is_sequence(object x) except -1
 cdef double as_float(object x) except? -1.0
 cdef object describe(object x)
 cdef Vector vector(tuple values)
+cdef Numbers numbers_among(object values, str what)
 cdef object scalars_of(Vector values)
 cdef Arguments arguments_of(object values, str what)
 cdef Arguments all_scalars(object values, str what)
 cdef Value dot_product(object weights, object inputs, object bias)
 cdef Value record_fused(Code code, Arguments arguments, Py_ssize_t n=*, Py_ssize_t m=*,
-                        Arguments constants=*)
+                        Numbers constants=*)
+cdef Vector block_vector(Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width)
+cdef object through_layers(tuple layers, Arguments inputs, Numbers constants, Py_ssize_t samples,
+                           bint batch)
+cdef bint are_free(Arguments inputs) noexcept
 cdef Vector record_block(Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=*,
-                         Py_ssize_t m=*, Arguments constants=*, Py_ssize_t sums=*,
+                         Py_ssize_t m=*, Numbers constants=*, Py_ssize_t sums=*,
                          object owner=*, int operation=*)

@@ -351,6 +351,75 @@ cdef class Arguments:
         return 0
 
 
+@cython.final
+@cython.freelist(16)
+cdef class Numbers:
+    """Plain numbers."""
+
+    def __dealloc__(self):
+        free(self.data)
+
+    cdef double *room(self, Py_ssize_t more) except NULL:
+        """Where the next ones go."""
+        cdef void *place
+        if self.count + more > self.capacity or self.capacity == 0:
+            place = realloc(self.data, (2 * self.capacity + more + 8) * sizeof(double))
+            if place == NULL:
+                raise MemoryError("no memory for more numbers")
+            self.data = <double *>place
+            self.capacity = 2 * self.capacity + more + 8
+        return self.data + self.count
+
+    cdef int add(self, double number) except -1:
+        self.room(1)[0] = number
+        self.count += 1
+        return 0
+
+    cdef bint take(self, object values) except -1:
+        """Add those of a list, tuple or array of plain numbers; False for anything else, with maybe
+        some of them added."""
+        cdef double *place
+        cdef Py_buffer view
+        cdef Py_ssize_t n
+        if type(values) is list or type(values) is tuple:
+            place = self.room(len(values))
+            for x in values:
+                if PyFloat_CheckExact(x):
+                    place[0] = PyFloat_AS_DOUBLE(x)
+                elif type(x) is int:
+                    place[0] = <double>x
+                else:
+                    return False
+                place += 1
+            self.count = place - self.data
+            return True
+        if not doubles_of(values, &view):
+            return False
+        try:
+            n = view.len // <Py_ssize_t>sizeof(double)
+            memcpy(self.room(n), view.buf, view.len)
+            self.count += n
+        finally:
+            PyBuffer_Release(&view)
+        return True
+
+
+cdef Numbers numbers_among(object values, str what):
+    """Those of a sequence, or of a batch row by row. TypeError if one is a Value or no number."""
+    cdef Py_ssize_t i
+    result = Numbers()
+    if result.take(values):
+        return result
+    result.count = 0
+    scalars = all_scalars(values, what)
+    for i in range(scalars.runs):
+        if scalars.operands[i].value != NULL:
+            first = scalars.items()[i]
+            raise TypeError(f"{what} are plain numbers, got {first!r}")
+        result.add(scalars.operands[i].number)
+    return result
+
+
 cdef Arguments arguments_of(object values, str what):
     """values as Arguments. TypeError if they are no sequence, or one of them no number."""
     arguments = Arguments()
@@ -388,11 +457,11 @@ cdef int reserve(Py_ssize_t numbers) except -1:
 
 
 cdef Value fused_node(
-    Code code, Arguments arguments, Py_ssize_t n, Py_ssize_t m, Arguments constants,
+    Code code, Arguments arguments, Py_ssize_t n, Py_ssize_t m, Numbers constants,
     Py_ssize_t outputs, Py_ssize_t sums, object owner,
 ):
     """A node with these operands, which it takes over; its data are not yet computed."""
-    cdef Py_ssize_t i, extra = 0 if constants is None else constants.count
+    cdef Py_ssize_t extra = 0 if constants is None else constants.count
     reserve(2 * arguments.count + 4 * outputs + 4 * (n + m) + 16)
     cdef Cell *c = node_cell()
     c.code = UNSET
@@ -409,8 +478,8 @@ cdef Value fused_node(
     f.operands = arguments.operands
     arguments.operands = NULL
     arguments.count = arguments.runs = arguments.capacity = 0
-    for i in range(extra):
-        f.constants[i] = constants.operands[i].number
+    if extra:
+        memcpy(f.constants, constants.data, extra * sizeof(double))
     if owner is not None:
         f.owner = <PyObject *>owner
         hold(f.owner)
@@ -420,7 +489,7 @@ cdef Value fused_node(
 
 
 cdef Value record_fused(
-    Code code, Arguments arguments, Py_ssize_t n=0, Py_ssize_t m=0, Arguments constants=None
+    Code code, Arguments arguments, Py_ssize_t n=0, Py_ssize_t m=0, Numbers constants=None
 ):
     """One output from many operands."""
     node = fused_node(code, arguments, n, m, constants, 0, 0, None)
@@ -431,11 +500,11 @@ cdef Value record_fused(
     return node
 
 
-cdef Vector record_block(
-    Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=0, Py_ssize_t m=0,
-    Arguments constants=None, Py_ssize_t sums=0, object owner=None, int operation=0,
+cdef Value anchor_of(
+    Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n, Py_ssize_t m,
+    Numbers constants, Py_ssize_t sums, object owner, int operation,
 ):
-    """Many elements from many operands: they hang on one anchor."""
+    """The node on which the elements of a block hang."""
     node = fused_node(code, arguments, n, m, constants, outputs, sums, owner)
     cdef Cell *anchor = cell_of(node)
     cdef Fused *f = anchor.right.fused
@@ -444,9 +513,18 @@ cdef Vector record_block(
     compute(anchor)
     if unlikely(no_grad_blocks) and not recording():
         leaves = leaf_block(outputs)
-        anchor = cell_of(leaves)
-        memcpy(anchor.right.fused.data, f.data, outputs * sizeof(double))
-    return block_vector(anchor, 0, outputs, 0)
+        memcpy(cell_of(leaves).right.fused.data, f.data, outputs * sizeof(double))
+        return leaves
+    return node
+
+
+cdef Vector record_block(
+    Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=0, Py_ssize_t m=0,
+    Numbers constants=None, Py_ssize_t sums=0, object owner=None, int operation=0,
+):
+    """Many elements from many operands."""
+    anchor = anchor_of(code, arguments, outputs, n, m, constants, sums, owner, operation)
+    return block_vector(cell_of(anchor), 0, outputs, 0)
 
 
 cdef inline double total(double *xs, Py_ssize_t count) noexcept nogil:
@@ -1171,11 +1249,10 @@ cdef void set_label(Cell *c, object text) noexcept:
 
 cdef Value custom_anchor(tuple operands, object op, object local_grads):
     """The node that holds the operands and local gradients of a custom operation."""
-    constants = Arguments()
+    constants = Numbers()
     if local_grads is not None:
         for local in local_grads:
-            as_number = as_float(local)
-            constants.add(as_number)
+            constants.add(as_float(local))
     arguments = Arguments()
     for operand in operands:
         if not is_value(operand):

@@ -9,8 +9,8 @@ from operator import index as as_index
 
 from cython_core.engine cimport (
     ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LOG_SOFTMAX, LOGSUMEXP, MEAN,
-    MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Value, Vector, all_scalars, arguments_of, as_float,
-    describe, dot_product, is_sequence, record_block, record_fused, vector,
+    MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers, Value, Vector, all_scalars, arguments_of,
+    as_float, describe, dot_product, is_sequence, numbers_among, record_block, record_fused, vector,
 )
 
 __all__ = [
@@ -107,12 +107,12 @@ def rms_norm(values, eps=None):
     cdef double number = EPSILON if eps is None else as_float(eps)
     if not number >= 0.0:
         raise ValueError(f"rms_norm needs an eps of 0 or more, got {number!r}")
-    constants = Arguments()
+    constants = Numbers()
     constants.add(number)
     return by_row(RMS_NORM, values, "rms_norm", constants)
 
 
-cdef Vector by_row(Code code, object values, str what, Arguments constants):
+cdef Vector by_row(Code code, object values, str what, Numbers constants):
     values = sequence_of(values)
     if values and is_sequence(values[0]):
         return vector(tuple([by_row(code, row, what, constants) for row in values]))
@@ -164,11 +164,11 @@ def hinge_loss(scores, labels):
     """The mean of max(0, 1 - y·s), labels -1 or 1 (else ValueError): the max-margin loss."""
     cdef Py_ssize_t i
     s = all_scalars(scores, "hinge_loss")
-    y = numbers(labels, "hinge_loss labels")
+    y = numbers_among(labels, "hinge_loss labels")
     same_count("hinge_loss", s.count, y.count)
     for i in range(y.count):
-        if y.operands[i].number != -1.0 and y.operands[i].number != 1.0:
-            raise ValueError(f"hinge_loss needs labels -1 and 1, got {y.operands[i].number!r}")
+        if y.data[i] != -1.0 and y.data[i] != 1.0:
+            raise ValueError(f"hinge_loss needs labels -1 and 1, got {y.data[i]!r}")
     return record_fused(HINGE_LOSS, s, 0, 0, y)
 
 
@@ -177,11 +177,11 @@ def binary_cross_entropy_with_logits(logits, targets):
     cdef str what = "binary_cross_entropy_with_logits"
     cdef Py_ssize_t i
     x = all_scalars(logits, what)
-    t = numbers(targets, f"{what} targets")
+    t = numbers_among(targets, f"{what} targets")
     same_count(what, x.count, t.count)
     for i in range(t.count):
-        if not 0.0 <= t.operands[i].number <= 1.0:
-            raise ValueError(f"{what} needs targets from 0 to 1, got {t.operands[i].number!r}")
+        if not 0.0 <= t.data[i] <= 1.0:
+            raise ValueError(f"{what} needs targets from 0 to 1, got {t.data[i]!r}")
     return record_fused(BINARY_CROSS_ENTROPY, x, 0, 0, t)
 
 
@@ -196,7 +196,7 @@ def cross_entropy(logits, classes):
     same_count(what, len(rows), len(indices))
     cdef Arguments row
     cdef Py_ssize_t width = (<Arguments>rows[0]).count
-    chosen = Arguments()
+    chosen = Numbers()
     for c in indices:
         chosen.add(class_index(c, width))
     arguments = Arguments()
@@ -228,16 +228,6 @@ cdef Arguments some(Arguments arguments, str what):
     if arguments.count == 0:
         raise ValueError(f"{what} needs at least one Value, got none")
     return arguments
-
-
-cdef Arguments numbers(object values, str what):
-    cdef Py_ssize_t i
-    scalars = all_scalars(values, what)
-    for i in range(scalars.runs):
-        if scalars.operands[i].value != NULL:
-            first = scalars.items()[i]
-            raise TypeError(f"{what} are plain numbers, got {first!r}")
-    return scalars
 
 
 cdef int same_count(str what, Py_ssize_t a, Py_ssize_t b) except -1:

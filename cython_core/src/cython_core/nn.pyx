@@ -3,7 +3,10 @@
 import math
 import random
 
-from cython_core.engine cimport Arguments, Perceptrons, Value, Vector, arguments_of, is_sequence, vector
+from cython_core.engine cimport (
+    Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, cell_of, is_sequence,
+    set_grad, through_layers, vector,
+)
 
 from pure_python.state import Module, chosen, sizes_of, whole
 
@@ -18,7 +21,31 @@ INITS = {
 }
 
 
-class Neuron(Module):
+class Parametric(Module):
+    """What the modules of this backend share: their parameters are always the same Values."""
+
+    _parts = ""         # the attribute that has the parameters; they are collected anew if it changes
+    _collected = None
+    _layers = None
+
+    def parameters(self):
+        """The Values of every parameter, in the order of named_parameters."""
+        return list(all_parameters(self))
+
+    def nparams(self):
+        """The number of scalars among the parameters."""
+        return len(all_parameters(self))
+
+    def zero_grad(self):
+        """Set the gradient of every parameter to zero."""
+        for p in <tuple>all_parameters(self):
+            set_grad(cell_of(p), 0.0)
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k not in ("_collected", "_layers")}
+
+
+class Neuron(Parametric):
     """activation(b + w·x). One weight an input, drawn from Python's random; the bias 0.0.
 
     seed: draw from random.Random(seed) instead of the random module itself.
@@ -51,10 +78,10 @@ class Neuron(Module):
         """The output for one sample of n_in numbers or Values; for a batch, a Vector of them."""
         return per_sample(self, x)
 
-    def _outputs(self, inputs):
+    def _as_layers(self):
         if self._perceptrons is None:  # of a neuron that is called by itself, not in its layer
             self._perceptrons = Perceptrons((self._weight,), (self._bias,), self.activation)
-        return (<Perceptrons>self._perceptrons).block(inputs, None, 1)
+        return (self._perceptrons,)
 
     def named_parameters(self):
         """(name, Value) of each weight, then of the bias."""
@@ -72,7 +99,7 @@ class Neuron(Module):
         return f"Neuron({self.n_in}, activation={self.activation!r})"
 
 
-class Layer(Module):
+class Layer(Parametric):
     """n_out neurons over the same n_in inputs. The arguments are those of Neuron."""
 
     def __init__(self, n_in, n_out, activation="relu", init="uniform", seed=None):
@@ -96,8 +123,8 @@ class Layer(Module):
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
         return per_sample(self, x)
 
-    def _outputs(self, inputs):
-        return (<Perceptrons>self._perceptrons).block(inputs, None, 1)
+    def _as_layers(self):
+        return (self._perceptrons,)
 
     @property
     def weight(self):
@@ -119,6 +146,8 @@ class Layer(Module):
     def _tensors(self):
         return {"weight": self.weight, "bias": self.bias}
 
+    _parts = "neurons"
+
     def _short(self):
         return f"Layer({self.n_in}, {self.n_out})"
 
@@ -126,7 +155,7 @@ class Layer(Module):
         return f"Layer({self.n_in}, {self.n_out}, activation={self.activation!r})"
 
 
-class MLP(Module):
+class MLP(Parametric):
     """A multilayer perceptron: layers of n1, ..., nk neurons over n_in inputs.
 
     MLP(n_in, [n1, ..., nk]) or MLP([n_in, n1, ..., nk]). output_activation is that of the last
@@ -157,13 +186,11 @@ class MLP(Module):
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
         return per_sample(self, x)
 
-    def _outputs(self, inputs):
-        outputs = None
-        for layer in self.layers:
-            if outputs is not None:
-                inputs = arguments_of(outputs, "MLP")
-            outputs = layer._outputs(inputs)
-        return outputs
+    def _as_layers(self):
+        if self._layers is None or self._layers[0] is not self.layers:
+            layers = [perceptrons for layer in self.layers for perceptrons in layer._as_layers()]
+            self._layers = (self.layers, tuple(layers))
+        return self._layers[1]
 
     def named_parameters(self):
         """(name, Value), layer by layer."""
@@ -178,6 +205,8 @@ class MLP(Module):
             for name, tensor in layer._tensors().items()
         }
 
+    _parts = "layers"
+
     def _short(self):
         return f"MLP({self.n_in}, {[layer.n_out for layer in self.layers]})"
 
@@ -191,26 +220,95 @@ class MLP(Module):
 Net = MLP
 
 
+cdef tuple all_parameters(object module):
+    """Collected once, so that a training loop does not walk through the module every time."""
+    parts = getattr(module, module._parts) if module._parts else None
+    collected = module._collected
+    if collected is None or collected[0] is not parts:
+        collected = module._collected = (parts, tuple([p for _, p in module.named_parameters()]))
+    return collected[1]
+
+
 cdef object per_sample(object module, object x):
-    """Call the module on one sample, or on each sample of a batch in turn."""
-    if hasattr(x, "tolist"):
-        x = x.tolist()
-    if not is_sequence(x):
-        raise TypeError(f"{module._short()} expects a sequence of {module.n_in} inputs, got {x!r}")
-    if not isinstance(x, (list, tuple, Vector)):
-        x = list(x)
+    """Call the module on one sample, or on all samples of a batch."""
+    cdef tuple layers = module._as_layers()
+    cdef Arguments inputs
+    if type(x) is not list:
+        if hasattr(x, "tolist"):
+            numbers = numbers_of_array(module, x)
+            if numbers is not None:
+                return whole_batch(layers, Arguments(), numbers, len(x))
+            x = x.tolist()
+        if not is_sequence(x):
+            raise TypeError(
+                f"{module._short()} expects a sequence of {module.n_in} inputs, got {x!r}"
+            )
+        if not isinstance(x, (list, tuple, Vector)):
+            x = list(x)
     if len(x) and is_sequence(x[0]):
-        return vector(tuple([
-            one_sample(module, row, f" in row {i}") for i, row in enumerate(x)
-        ]))
-    return one_sample(module, x, "")
-
-
-cdef object one_sample(object module, object x, str where):
+        return per_batch(module, layers, x)
     inputs = arguments_of(x, module._short())
     if inputs.count != module.n_in:
-        raise ValueError(
-            f"{module._short()} expects {module.n_in} inputs, got {inputs.count}{where}"
-        )
-    outputs = module._outputs(inputs)
-    return outputs[0] if len(outputs) == 1 else outputs
+        raise ValueError(f"{module._short()} expects {module.n_in} inputs, got {inputs.count}")
+    return through_layers(layers, inputs, None, 1, False)
+
+
+cdef Numbers numbers_of_array(object module, object x):
+    """Those of a two-dimensional array of doubles of the right width; None for anything else."""
+    if getattr(x, "ndim", 0) != 2 or x.shape[1] != module.n_in or len(x) == 0:
+        return None
+    numbers = Numbers()
+    return numbers if numbers.take(x) else None
+
+
+cdef object per_batch(object module, tuple layers, object rows):
+    cdef Py_ssize_t n_in = module.n_in, before, i, samples = len(rows)
+    cdef Arguments row
+    cdef Numbers numbers = Numbers()
+    for sample in rows:
+        before = numbers.count
+        if not numbers.take(sample) or numbers.count != before + n_in:
+            break
+    else:
+        return whole_batch(layers, Arguments(), numbers, samples)
+    arguments = []
+    for i, sample in enumerate(rows):
+        row = arguments_of(sample, module._short())
+        if row.count != n_in:
+            raise ValueError(
+                f"{module._short()} expects {n_in} inputs, got {row.count} in row {i}"
+            )
+        arguments.append(row)
+    inputs = Arguments()
+    for row in arguments:
+        inputs.append(row)
+    if can_be_one(layers) and are_free(inputs):
+        return whole_batch(layers, inputs, None, samples)
+    # A Value with more than one part to play gets its gradients in the order of the samples.
+    return vector(tuple([through_layers(layers, row, None, 1, False) for row in arguments]))
+
+
+cdef bint can_be_one(tuple layers):
+    """Whether all samples can go through a layer before any goes through the next."""
+    if len(set(layers)) < len(layers):
+        return False
+    for layer in layers:
+        if (<Perceptrons>layer).numbers is None:
+            return False
+    return True
+
+
+cdef object whole_batch(tuple layers, Arguments inputs, Numbers numbers, Py_ssize_t samples):
+    cdef Py_ssize_t i, n_in
+    if numbers is not None:
+        if not can_be_one(layers):
+            n_in = (<Perceptrons>layers[0]).n_in
+            rows = []
+            for i in range(samples):
+                inputs = Arguments()
+                for k in range(n_in):
+                    inputs.push(NULL, numbers.data[i * n_in + k], -1, 1)
+                rows.append(through_layers(layers, inputs, None, 1, False))
+            return vector(tuple(rows))
+        inputs.push(NULL, 0.0, 0, numbers.count)
+    return through_layers(layers, inputs, numbers, samples, True)
