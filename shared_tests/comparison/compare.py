@@ -153,11 +153,12 @@ def peak_memory() -> int:
 
 def count_nodes(root: Any, operands: Callable[[Any], Iterable[Any]]) -> int:
     """The nodes that can be reached from `root`, itself included."""
-    seen, waiting = {id(root): root}, [root]
+    # By equality: an engine may make the node of a hidden neuron anew each time that it is asked.
+    seen, waiting = {root}, [root]
     while waiting:
         for node in operands(waiting.pop()):
-            if id(node) not in seen:
-                seen[id(node)] = node  # kept, so that no other node gets its id
+            if node not in seen:
+                seen.add(node)
                 waiting.append(node)
     return len(seen)
 

@@ -26,6 +26,12 @@ def test_what_is_measured_is_plausible(results):
         assert 2**20 < result["imported_bytes"] <= result["peak_bytes"] < 2**33
 
 
+def test_the_scalar_backends_have_the_same_nodes(results):
+    nodes = {result["engine"]: result["nodes"] for result in results}
+    scalar = {nodes[engine] for engine in ("pure_python", "cython_core") if engine in nodes}
+    assert len(scalar) <= 1, f"one graph, counted differently: {nodes}"
+
+
 def test_the_page_and_the_figure(results, tmp_path):
     page = compare.markdown(results)
     assert all(f"| {result['engine']} |" in page for result in results)
