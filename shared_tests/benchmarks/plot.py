@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from pure_python.training.figures import GRID, INK, PALETTE
 
@@ -31,18 +33,27 @@ def colour(name: str) -> str:
 
 
 def figure(outcomes: list[Outcome]) -> Figure:
-    canvas = Figure(figsize=(13, 17), layout="constrained")
-    axes = canvas.subplot_mosaic(
-        [["chain", "dag"], ["moons", "gpt"], ["moons", "networks"], ["targets", "targets"]],
-        height_ratios=[1.0, 0.75, 1.0, 1.15],
-    )
-    for kind in ("chain", "dag"):
-        by_size(axes[kind], kind, outcomes)
-    bars(axes["moons"], "moons", "two moons: µs a step", 1e6, outcomes)
-    bars(axes["gpt"], "gpt", "small GPT: ms a step", 1e3, outcomes)
-    networks(axes["networks"], outcomes)
-    against_targets(axes["targets"], outcomes)
-    for ax in axes.values():
+    canvas = Figure(figsize=(13, 18), layout="constrained")
+    # Parts of their own, so that the long names of one do not narrow the others.
+    above, middle, below = canvas.subfigures(3, 1, height_ratios=[0.75, 1.35, 0.9])
+    kinds = dict(zip(("chain", "dag"), above.subplots(1, 2, sharey=True), strict=True))
+    left, right = middle.subfigures(1, 2)
+    moons = left.subplots()
+    gpt, steps = right.subplots(2, 1, height_ratios=[0.8, 1.0])
+    goals = below.subplots()
+    names: dict[str, Any] = {}
+    for kind, ax in kinds.items():
+        by_size(ax, kind, outcomes)
+        names |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    if names:
+        above.legend(
+            names.values(), names, loc="outside lower center", ncols=6, frameon=False, fontsize=9
+        )
+    bars(moons, "moons", "two moons: µs a step", 1e6, outcomes)
+    bars(gpt, "gpt", "small GPT: ms a step", 1e3, outcomes)
+    networks(steps, outcomes)
+    against_targets(goals, outcomes)
+    for ax in (*kinds.values(), moons, gpt, steps, goals):
         ax.title.set_fontsize(11)
         ax.title.set_color(INK)
         ax.spines[["top", "right"]].set_visible(False)
@@ -66,10 +77,6 @@ def by_size(ax: Axes, kind: str, outcomes: list[Outcome]) -> None:
         ax.plot(*zip(*points, strict=True), label=name, **style)
     ax.set(xscale="log", yscale="log", xlabel="operations", ylabel="ns an operation")
     ax.set_title(f"{kind}: forward + backward + free")
-    if lines:
-        below, above = ax.get_ylim()
-        ax.set_ylim(below, above * 30)  # room for the names
-        ax.legend(frameon=False, fontsize=7, ncols=3, loc="upper center")
 
 
 def bars(ax: Axes, workload: str, title: str, factor: float, outcomes: list[Outcome]) -> None:
@@ -100,6 +107,8 @@ def networks(ax: Axes, outcomes: list[Outcome]) -> None:
     for o in played:
         for end in (", 1 thread", ", 2 threads"):
             hand = f"NumPy by hand{end}"
+            if hand not in o.times:
+                continue
             for name, marker in (
                 ("numpy_vectorized", "o"),
                 ("numpy_vectorized, Tape", "D"),
@@ -124,7 +133,11 @@ def networks(ax: Axes, outcomes: list[Outcome]) -> None:
     ax.set_title("training step over NumPy by hand")
     if labels:
         ax.set_xscale("log")
-        ax.legend(frameon=False, fontsize=7)
+        ax.xaxis.set_major_locator(FixedLocator([0.5, 0.7, 1, 1.5, 2, 3, 4, 6]))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+        place = {"loc": "upper center", "bbox_to_anchor": (0.3, -0.07)}
+        ax.legend(frameon=False, fontsize=8, ncols=4, **place)
 
 
 def against_targets(ax: Axes, outcomes: list[Outcome]) -> None:
