@@ -89,6 +89,15 @@ bad(
     "3",
 )
 bad("value", "1.3", "Value(1.0, label=3)", TypeError, lambda m: m.Value(1.0, label=3), "label", "3")
+for given in ((2,), (2, "f"), ((), "f", "", 3)):
+    bad(
+        "value",
+        "1.2",
+        f"Value(1.0, {', '.join(map(repr, given))})",
+        TypeError,
+        lambda m, given=given: m.Value(1.0, *given),
+        "must be a sequence, got",
+    )
 bad("value", "1.3", "op = '+'", AttributeError, lambda m: setattr(m.Value(1.0), "op", "+"))
 bad(
     "value", "1.3", "operands = ()", AttributeError, lambda m: setattr(m.Value(1.0), "operands", ())
@@ -539,6 +548,14 @@ bad(
     lambda m: m.cross_entropy([[1.0, 2.0]], [0, 1]),
 )
 bad("functional", "2.7", "cross_entropy of nothing", ValueError, lambda m: m.cross_entropy([], []))
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy of no logits",
+    ValueError,
+    lambda m: m.cross_entropy([], 0),
+    exactly="cross_entropy needs at least one logit a sample, got none",
+)
 bad(
     "functional",
     "2.7",

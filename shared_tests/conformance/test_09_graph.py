@@ -320,6 +320,18 @@ def test_tape_replays(backend):
         )
 
 
+def test_tape_sets_leaves_only(backend):
+    """Rule 5.3: what a graph computes cannot be set; a mixed-up call changes nothing."""
+    a, b = backend.Value(2.0), backend.Value(3.0)
+    product = a * b
+    tape = backend.Tape(product + 1.0)
+    with pytest.raises(ValueError, match=r"leaves.*result of '\*'"):
+        tape.set([a, product], [5.0, 5.0])
+    assert (a.data, product.data) == (2.0, 6.0)
+    tape.set([a, b], [5.0, 7.0])
+    assert tape.forward() == 36.0
+
+
 def test_tape_accumulates_as_backward_does(backend):
     """Rules 1.10 and 5.3."""
     x = backend.Value(3.0)

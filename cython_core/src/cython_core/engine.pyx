@@ -909,7 +909,7 @@ cdef class Value:
         cdef Cell *c = cell_of(self)
         cdef double number = as_float(data)
         check_label(label)
-        operands = tuple(operands)
+        operands = all_of(operands, "operands")
         anchor = None
         if operands or local_grads is not None or op:
             anchor = custom_anchor(operands, op, local_grads)
@@ -1231,6 +1231,15 @@ cdef class Value:
         return None
 
 
+cdef tuple all_of(object values, str what):
+    """values as a tuple, or a TypeError that says what they were given for."""
+    if type(values) is tuple:
+        return values
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{what} must be a sequence, got {describe(values)}")
+    return tuple(values)
+
+
 cdef int check_label(object text) except -1:
     if not isinstance(text, str):
         raise TypeError(f"label must be a str, got {reprlib.repr(text)}")
@@ -1251,7 +1260,7 @@ cdef Value custom_anchor(tuple operands, object op, object local_grads):
     """The node that holds the operands and local gradients of a custom operation."""
     constants = Numbers()
     if local_grads is not None:
-        for local in local_grads:
+        for local in all_of(local_grads, "local_grads"):
             constants.add(as_float(local))
     arguments = Arguments()
     for operand in operands:
@@ -1909,6 +1918,8 @@ cdef class Tape:
         if is_value(leaves):
             leaves, values = [leaves], [values]
         cdef list targets = leaves_among(leaves)
+        for leaf in targets:
+            check_leaf(leaf)
         cdef Py_buffer view
         cdef Py_ssize_t i, count = len(targets)
         cdef list numbers
@@ -2011,6 +2022,13 @@ cdef bint doubles_of(object values, Py_buffer *view) except -1:
         return True
     PyBuffer_Release(view)
     return False
+
+
+cdef int check_leaf(object value) except -1:
+    cdef str op = name_of(cell_of(value))
+    if op:
+        raise ValueError(f"a Tape sets leaves, whose data nothing computes; got the result of {op!r}")
+    return 0
 
 
 cdef int check_lengths(Py_ssize_t leaves, Py_ssize_t numbers) except -1:

@@ -196,6 +196,8 @@ def cross_entropy(logits, classes):
     same_count(what, len(rows), len(indices))
     cdef Arguments row
     cdef Py_ssize_t width = (<Arguments>rows[0]).count
+    if width == 0:
+        raise ValueError("cross_entropy needs at least one logit a sample, got none")
     chosen = Numbers()
     for c in indices:
         chosen.add(class_index(c, width))

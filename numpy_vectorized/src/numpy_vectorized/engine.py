@@ -731,7 +731,7 @@ class Value:
             self._data = float(as_dtype(dtype).type(self._data))
         self._grad = 0.0
         self._become_leaf(label)
-        operands = tuple(operands)
+        operands = all_of(operands, "operands")
         if operands or local_grads is not None or op:
             self._make_custom(operands, op, local_grads)
 
@@ -746,9 +746,10 @@ class Value:
     def _make_custom(
         self, operands: tuple[Value, ...], op: str, local_grads: Iterable[Any] | None
     ) -> None:
+        given = () if local_grads is None else all_of(local_grads, "local_grads")
         locals_ = [
             tensor_of(local, "local_grads") if is_sequence(local) else as_float(local)
-            for local in (() if local_grads is None else local_grads)
+            for local in given
         ]
         for operand in operands:
             if not isinstance(operand, Value):
@@ -1108,6 +1109,15 @@ def leaf(data: Any, label: str = "") -> Any:
         node._pinned, node._labels, node._lent = False, None, False
     node._become_leaf(label)
     return node
+
+
+def all_of(values: Any, what: str) -> tuple[Any, ...]:
+    """values as a tuple, or a TypeError that says what they were given for."""
+    if type(values) is tuple:
+        return values
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{what} must be a sequence, got {describe(values)}")
+    return tuple(values)
 
 
 def restore(data: Any, grad: Any, label: str) -> Any:
@@ -1938,7 +1948,7 @@ class Vector(Value):
         # The caller's array stays the caller's.
         self._data = np.array(source, dtype=as_dtype(dtype), order="C")
         self._become_leaf(label)
-        operands = tuple(operands)
+        operands = all_of(operands, "operands")
         if operands or local_grads is not None or op:
             self._make_custom(operands, op, local_grads)
 
@@ -2346,6 +2356,7 @@ class Tape:
         # What does not fit is refused before any is set, and one leaf's data may go to another.
         fitting = []
         for leaf, value in zip(leaves, values, strict=True):
+            check_leaf(leaf)
             numbers: Any = numbers_for(leaf._data, value) if leaf.ndim else as_float(value)
             if any(np.may_share_memory(numbers, other._data) for other in leaves if other.ndim):
                 numbers = numbers.copy()
@@ -2379,3 +2390,10 @@ class Tape:
                 leaf._grad = gradient
             else:
                 leaf._grad += gradient
+
+
+def check_leaf(value: Value) -> None:
+    if value.op:
+        raise ValueError(
+            f"a Tape sets leaves, whose data nothing computes; got the result of {value.op!r}"
+        )

@@ -451,6 +451,8 @@ def cross_entropy(logits: Any, classes: Any) -> Value:
     indices = class_indices(classes)
     same_count("cross_entropy", rows, indices.size)
     width = x.shape[-1]
+    if width == 0:
+        raise ValueError("cross_entropy needs at least one logit a sample, got none")
     try:
         picked = np.ravel_multi_index((np.arange(rows), indices), (rows, width))
     except ValueError:

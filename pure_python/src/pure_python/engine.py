@@ -450,14 +450,15 @@ class Value:
         self._context: Any = None
         self._order = next_in_order()
         self._visit = 0
-        operands = tuple(operands)
+        operands = all_of(operands, "operands")
         if operands or local_grads is not None or op:
             self._make_custom(operands, op, local_grads)
 
     def _make_custom(
         self, operands: tuple[Value, ...], op: str, local_grads: Iterable[SupportsFloat] | None
     ) -> None:
-        locals_ = () if local_grads is None else tuple(as_float(local) for local in local_grads)
+        given = () if local_grads is None else all_of(local_grads, "local_grads")
+        locals_ = tuple(as_float(local) for local in given)
         for operand in operands:
             if not isinstance(operand, Value):
                 raise TypeError(f"an operand must be a Value, got {reprlib.repr(operand)}")
@@ -739,6 +740,15 @@ class Value:
         compose = getattr(self._operation, "compose", None)
         parts: tuple[Any, ...] | None = compose(self) if compose else None
         return parts
+
+
+def all_of(values: Any, what: str) -> tuple[Any, ...]:
+    """values as a tuple, or a TypeError that says what they were given for."""
+    if type(values) is tuple:
+        return values
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{what} must be a sequence, got {describe(values)}")
+    return tuple(values)
 
 
 def restore(kind: type[Value], data: float, grad: float, label: str) -> Value:
@@ -1482,6 +1492,8 @@ class Tape:
         if isinstance(leaves, Value):
             leaves, values = [leaves], [values]
         targets = scalars_of(leaves if isinstance(leaves, Vector) else Vector(leaves))
+        for leaf in targets:
+            check_leaf(leaf)
         numbers = [as_float(number) for number in flattened(values)]
         if len(targets) != len(numbers):
             raise ValueError(f"{len(targets)} leaves cannot be set from {len(numbers)} numbers")
@@ -1497,6 +1509,13 @@ class Tape:
     def backward(self, grad: SupportsFloat = 1.0) -> None:
         """Value.backward on the recorded graph."""
         run_backward(self._nodes, [self._root], [as_float(grad)])
+
+
+def check_leaf(value: Value) -> None:
+    if value.op:
+        raise ValueError(
+            f"a Tape sets leaves, whose data nothing computes; got the result of {value.op!r}"
+        )
 
 
 def flattened(numbers: Any) -> list[Any]:

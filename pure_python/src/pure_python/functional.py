@@ -276,6 +276,8 @@ def cross_entropy(logits: Any, classes: Any) -> Value:
     indices = list(classes) if is_sequence(classes) else [classes]
     same_count("cross_entropy", rows, indices)
     width = len(rows[0])
+    if width == 0:
+        raise ValueError("cross_entropy needs at least one logit a sample, got none")
     chosen = [class_index(c, width) for c in indices]
     for row in rows:
         if len(row) != width:
