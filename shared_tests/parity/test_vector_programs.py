@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cases.numbers import floats, same
@@ -131,6 +131,7 @@ def run(backend, program):
 
 @settings(max_examples=1500)
 @given(programs(wild))
+@example(Program(((-0.0,),), (("function", "sqrt", 0, 0),)))
 def test_the_same_bits(three, program):
     """pure_python and cython_core, with infinities and nan among the numbers."""
     data, grads, errors = run(three["pure_python"], program)

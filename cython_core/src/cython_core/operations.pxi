@@ -151,7 +151,7 @@ cdef double slope(int code, double x, double y, double constant) noexcept nogil:
     elif code == LOG1P:
         return 1.0 / (1.0 + x)
     elif code == SQRT:
-        return 0.5 / y if y != 0.0 else INFINITY
+        return 0.5 / y  # of -0.0, too: -inf
     elif code == SIN:
         return cos(x)
     elif code == COS:
