@@ -49,6 +49,29 @@ cdef extern from *:
       #define become_value(cell, type) \\
           (Py_SET_REFCNT((PyObject *)(cell), 1), Py_SET_TYPE((PyObject *)(cell), (type)))
     #endif
+    #define vectorcall_count(count) PyVectorcall_NARGS(count)
+    /* A type's call as without a vectorcall of its own. */
+    static PyObject *type_call(
+        PyObject *type, PyObject *const *arguments, size_t count, PyObject *names
+    ) {
+        Py_ssize_t i, n = PyVectorcall_NARGS(count), named = names ? PyTuple_GET_SIZE(names) : 0;
+        PyObject *result = NULL, *by_name = NULL, *by_place = PyTuple_New(n);
+        if (!by_place) return NULL;
+        for (i = 0; i < n; i++) {
+            Py_INCREF(arguments[i]);
+            PyTuple_SET_ITEM(by_place, i, arguments[i]);
+        }
+        if (named) {
+            by_name = PyDict_New();
+            for (i = 0; by_name && i < named; i++)
+                if (PyDict_SetItem(by_name, PyTuple_GET_ITEM(names, i), arguments[n + i]) < 0)
+                    Py_CLEAR(by_name);
+        }
+        if (!named || by_name) result = PyType_Type.tp_call(type, by_place, by_name);
+        Py_XDECREF(by_name);
+        Py_DECREF(by_place);
+        return result;
+    }
     /* Hands out the one reference that become_value made, so that none is added and dropped. */
     #define new_reference(cell) ((PyObject *)(cell))
     #define is_value_exactly(object, type) (Py_TYPE((PyObject *)(object)) == (type))
@@ -68,6 +91,9 @@ cdef extern from *:
         void (*tp_dealloc)(PyObject *) noexcept
         PyObject *(*tp_alloc)(TypeObject *, Py_ssize_t) except NULL
         void (*tp_free)(void *) noexcept
+        PyObject *(*tp_vectorcall)(PyObject *, PyObject *const *, size_t, PyObject *) except NULL
+    Py_ssize_t vectorcall_count(size_t) noexcept
+    PyObject *type_call(PyObject *, PyObject *const *, size_t, PyObject *) except NULL
     bint unlikely(bint) noexcept nogil
     void *region_memory(size_t) noexcept nogil
     void region_release(void *, size_t) noexcept nogil

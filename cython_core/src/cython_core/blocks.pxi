@@ -2,13 +2,84 @@
 
 cdef extern from "kernels.h":
     void multiply_add(
-        double *out, Py_ssize_t out_row, double *s, Py_ssize_t s_row, Py_ssize_t s_step, double *m,
-        Py_ssize_t m_row, Py_ssize_t rows, Py_ssize_t terms, Py_ssize_t columns
+        double *out, Py_ssize_t out_row, double *start, Py_ssize_t start_row, double *s,
+        Py_ssize_t s_row, Py_ssize_t s_step, double *m, Py_ssize_t m_row, Py_ssize_t rows,
+        Py_ssize_t terms, Py_ssize_t columns
     ) noexcept nogil
-    void relu_of(double *z, double *y, Py_ssize_t n) noexcept nogil
-    void relu_gradient(double *z, double *grad, double *above, Py_ssize_t n) noexcept nogil
+    void relu_in_place(double *y, Py_ssize_t n) noexcept nogil
+    void relu_gradient(double *y, double *grad, double *above, Py_ssize_t n) noexcept nogil
     void add_to(double *y, double *x, Py_ssize_t n) noexcept nogil
     void transpose(double *m, double *t, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+
+
+# The memory of blocks ------------------------------------------------------------------------
+#
+# A training loop makes blocks of the same sizes over and over, so what dies waits for the next one.
+
+cdef enum:
+    LINE = 64                   # bytes of the cache that come together; sizes are multiples of it
+    STEPS = 64                  # sizes a line apart; from there on there are four to a doubling
+    WAITING = 1 << 23           # bytes that may wait
+    SIZES = STEPS + 4 * 12      # up to twice as much
+
+cdef void *waiting[SIZES]
+cdef size_t waiting_bytes = 0
+
+
+cdef inline size_t size_for(size_t bytes, int *which) noexcept nogil:
+    """The size that has room for so many bytes, and its number among the sizes."""
+    cdef size_t lines = (bytes - 1) // LINE if bytes else 0
+    cdef int shift = 0
+    which[0] = <int>lines
+    if lines >= STEPS:
+        shift = highest_bit(lines) - 2
+        lines >>= shift
+        which[0] = STEPS + 4 * (shift - 4) + <int>(lines & 3)
+    return ((lines + 1) * LINE) << shift
+
+
+cdef inline void *room_for(size_t bytes) except NULL:
+    global waiting_bytes
+    cdef int which
+    cdef size_t size = size_for(bytes, &which)
+    cdef void *room
+    if size <= WAITING and waiting[which] != NULL:
+        room = waiting[which]
+        waiting[which] = (<void **>room)[0]
+        waiting_bytes -= size
+        return room
+    room = malloc(size)
+    if room == NULL:
+        raise MemoryError("no memory for another node")
+    return room
+
+
+cdef inline void leave_room(void *room, size_t bytes) noexcept nogil:
+    """The memory is free for the next of its size."""
+    global waiting_bytes
+    cdef int which
+    cdef size_t size = size_for(bytes, &which)
+    if size > WAITING:
+        free(room)
+        return
+    if waiting_bytes + size > WAITING:
+        empty_rooms()
+    (<void **>room)[0] = waiting[which]
+    waiting[which] = room
+    waiting_bytes += size
+
+
+cdef void empty_rooms() noexcept nogil:
+    """All goes back to the system: these sizes may never be asked for again."""
+    global waiting_bytes
+    cdef int i
+    cdef void *room
+    for i in range(SIZES):
+        while waiting[i] != NULL:
+            room = waiting[i]
+            waiting[i] = (<void **>room)[0]
+            free(room)
+    waiting_bytes = 0
 
 
 # Blocks --------------------------------------------------------------------------------------
@@ -17,15 +88,22 @@ cdef inline bint is_anchor(Cell *c) noexcept nogil:
     return c.code >= FIRST_ANCHOR or c.code == BLOCK
 
 
-cdef Fused *new_fused(Py_ssize_t constants, Py_ssize_t outputs, Py_ssize_t sums) except NULL:
-    cdef Fused *f = <Fused *>malloc(
-        sizeof(Fused) + (constants + 4 * outputs + sums) * sizeof(double) + outputs
+cdef Fused *new_fused(
+    Py_ssize_t operands, Py_ssize_t constants, Py_ssize_t outputs, Py_ssize_t sums
+) except NULL:
+    """operands: how many it has room for; none where their array comes from elsewhere."""
+    cdef size_t bytes = (
+        sizeof(Fused) + operands * sizeof(Operand) + LINE
+        + (constants + 4 * outputs + sums) * sizeof(double) + outputs
     )
-    if f == NULL:
-        raise MemoryError("no memory for another node")
+    cdef Fused *f = <Fused *>room_for(bytes)
     memset(f, 0, sizeof(Fused))
-    f.constants = <double *>(f + 1)
-    f.data = f.computed = f.constants + constants
+    f.bytes = bytes
+    f.operands = <Operand *>(f + 1)
+    f.constants = <double *>(f.operands + operands)
+    # Where a line of the cache begins, so that the kernels do not read every second one twice.
+    f.data = <double *>((<size_t>(f.constants + constants) + LINE - 1) & ~<size_t>(LINE - 1))
+    f.computed = f.data
     f.grad = f.data + outputs
     f.sums = f.grad + outputs
     f.before = f.sums + sums        # and after it room for a copy of data
@@ -47,9 +125,11 @@ cdef void free_fused(Fused *f) noexcept:
             if f.labels[i] != NULL:
                 let_go(f.labels[i])
         free(f.labels)
-    free(f.made)
-    free(f.operands)
-    free(f)
+    if f.made != NULL:
+        leave_room(f.made, f.outputs * sizeof(Cell *))
+    if f.operands != <Operand *>(f + 1):
+        free(f.operands)
+    leave_room(f, f.bytes)
 
 
 cdef Value leaf_block(Py_ssize_t count):
@@ -58,7 +138,7 @@ cdef Value leaf_block(Py_ssize_t count):
     c.code = UNSET
     c.label = NULL
     anchor = <Value>new_reference(c)
-    c.right.fused = new_fused(0, count, 0)
+    c.right.fused = new_fused(0, 0, count, 0)
     c.code = BLOCK
     return anchor
 
@@ -68,9 +148,8 @@ cdef Value element(Cell *anchor, Py_ssize_t i):
     cdef Fused *f = anchor.right.fused
     cdef Cell *c
     if f.made == NULL:
-        f.made = <Cell **>calloc(f.outputs, sizeof(Cell *))
-        if f.made == NULL:
-            raise MemoryError("no memory for another Value")
+        f.made = <Cell **>room_for(f.outputs * sizeof(Cell *))
+        memset(f.made, 0, f.outputs * sizeof(Cell *))
     c = f.made[i]
     if c != NULL:
         return <Value><PyObject *>c
@@ -144,11 +223,10 @@ cdef inline double *receivers(Cell *anchor, Py_ssize_t offset, Py_ssize_t count)
     """The gradients of elements that are about to be given to. Of a node they begin at zero."""
     cdef Fused *f = anchor.right.fused
     if anchor.code != BLOCK and note(anchor, offset, count):
-        if f.touched:
+        if not f.entire:
             memcpy(f.before, f.grad, f.outputs * sizeof(double))
-        else:
-            memset(f.before, 0, f.outputs * sizeof(double))
-        memset(f.grad, 0, f.outputs * sizeof(double))
+        if f.touched:
+            memset(f.grad, 0, f.outputs * sizeof(double))
     f.touched = True
     return f.grad + offset
 
@@ -199,12 +277,6 @@ cdef void give_all(Operand *operands, Py_ssize_t count, double *xs) noexcept:
             give(o.value, xs[0])
 
 
-# A place among the scalars of the operands, that moves from the last to the first.
-cdef struct Cursor:
-    Operand *operand
-    Py_ssize_t i
-
-
 cdef Cursor cursor_at(Fused *f, Py_ssize_t position) noexcept nogil:
     cdef Cursor at
     at.operand = f.operands
@@ -250,6 +322,16 @@ cdef list items(Fused *f, Py_ssize_t start, Py_ssize_t stop):
     return items_of(f.operands, f.constants, start, stop)
 
 
+cdef double *data_in_a_row(Fused *f) noexcept nogil:
+    """The data of all operands where they stand in a row already, else NULL."""
+    cdef Operand *o = f.operands
+    if f.count != 1:
+        return NULL
+    if o.value == NULL:
+        return f.constants + o.offset if o.offset >= 0 else &o.number
+    return o.value.right.fused.data + o.offset if is_anchor(o.value) else NULL
+
+
 cdef bint overlap(Operand *a, Operand *b) noexcept nogil:
     if a.value == NULL or a.value != b.value:
         return False
@@ -271,14 +353,23 @@ cdef class Parameters:
     def __dealloc__(self):
         free(self.data)
         free(self.grad)
+        free(self.turned)
 
     cdef int reserve(self, Py_ssize_t count) except -1:
         self.count = count
         self.data = <double *>malloc(count * sizeof(double))
         self.grad = <double *>malloc(count * sizeof(double))
-        if self.data == NULL or self.grad == NULL:
+        self.turned = <double *>malloc(count * sizeof(double))
+        if self.data == NULL or self.grad == NULL or self.turned == NULL:
             raise MemoryError("no memory for another layer")
         return 0
+
+    cdef double *weights_by_neuron(self, Py_ssize_t n_in, Py_ssize_t n_out) noexcept:
+        """The weights as n_out × n_in. No backward sees them change, so once in each is enough."""
+        if self.turned_in != backwards:
+            self.turned_in = backwards
+            transpose(self.data, self.turned, n_in, n_out)
+        return self.turned
 
     cdef void adopt(self, Cell *c, Py_ssize_t i) noexcept:
         global moves
@@ -342,25 +433,106 @@ cdef class Perceptrons:
             return ""
         return "leaky_relu(0.01)" if self.code == LEAKY_RELU else self.activation
 
+    cdef Py_ssize_t sums(self, Py_ssize_t samples):
+        """How many sums to keep: relu's sign shows in what it gave, and the others need none."""
+        return 0 if self.code == UNSET or self.code == RELU else samples * self.n_out
+
     cdef Value block(self, Arguments inputs, Numbers constants, Py_ssize_t samples):
         """The anchor of the outputs of the samples, one after the other."""
         cdef Py_ssize_t outputs = samples * self.n_out
-        reserve(3 * inputs.count + 3 * outputs + 2 * self.n_in * self.n_out + 64)
+        self.reserve(samples)
         return anchor_of(
-            PERCEPTRONS, inputs, outputs, self.n_in, samples, constants, outputs, self, 0
+            PERCEPTRONS, inputs, outputs, self.n_in, samples, constants, self.sums(samples), self, 0
         )
 
-    cdef void compute(self, double *xs, Fused *f) noexcept:
+    cdef int reserve(self, Py_ssize_t samples) except -1:
+        return reserve(2 * samples * self.n_in + 2 * samples * self.n_out + 2 * self.n_in + 16)
+
+    cdef Value anchor(self, Py_ssize_t operands, Py_ssize_t samples):
+        """Theirs, with room for operands, which are to be filled in."""
+        cdef Cell *c
+        cdef Fused *f
+        self.reserve(samples)
+        c = node_cell()
+        c.code = UNSET
+        c.label = NULL
+        c.data.number = 0.0
+        c.grad.number = 0.0
+        c.left = NULL
+        anchor = <Value>new_reference(c)  # from here on freed like any other Value
+        f = new_fused(operands, 0, samples * self.n_out, self.sums(samples))
+        f.n = self.n_in
+        f.m = samples
+        f.size = samples * self.n_in
+        f.owner = <PyObject *>self
+        hold(f.owner)
+        c.right.fused = f
+        c.code = PERCEPTRONS
+        return anchor
+
+    cdef Value computed(self, Value anchor):
+        cdef Fused *f = cell_of(anchor).right.fused
+        self.compute(scratch, f)
+        if unlikely(no_grad_blocks) and not recording():
+            return leaves_of(f)
+        return anchor
+
+    cdef Value block_above(self, Cell *below, Py_ssize_t samples):
+        """The same where the inputs are the outputs of the layer below."""
+        anchor = self.anchor(1, samples)
+        cdef Fused *f = cell_of(anchor).right.fused
+        hold(below)
+        f.operands.value = below
+        f.operands.offset = 0
+        f.operands.count = f.size
+        f.count = 1
+        return self.computed(anchor)
+
+    cdef Value block_on(self, object inputs):
+        """The same of one sample, a list or tuple of n_in Values and numbers."""
+        anchor = self.anchor(self.n_in, 1)
+        cdef Fused *f = cell_of(anchor).right.fused
+        cdef Operand *o = f.operands
+        cdef Py_ssize_t i
+        cdef Cell *c
+        for i in range(self.n_in):
+            x = inputs[i]
+            o.value = NULL
+            o.offset = -1
+            o.count = 1
+            if is_value(x):
+                c = cell_of(x)
+                initialised(c)
+                if c.code == ELEMENT:
+                    if f.count and o[-1].value == c.left and o[-1].offset + o[-1].count == c.index:
+                        o[-1].count += 1
+                        continue
+                    o.offset = c.index
+                    c = c.left
+                hold(c)
+                o.value = c
+            else:
+                o.number = as_float(x)
+            f.count += 1
+            o += 1
+        return self.computed(anchor)
+
+    cdef void compute(self, double *room, Fused *f) noexcept:
+        """room: for all inputs."""
         cdef Py_ssize_t i, j, n_in = self.n_in, n_out = self.n_out, samples = f.m
         cdef Cell **weights
-        cdef double *z = f.sums
-        cdef double *offsets
+        cdef double *xs = data_in_a_row(f)
+        cdef double *z = f.data if self.code == UNSET or self.code == RELU else f.sums
         cdef double sum
+        f.computed = f.data
+        if xs == NULL:
+            xs = room
+            gather(f, xs)
         if self.numbers is not None:
-            offsets = self.numbers.data + n_in * n_out
-            for i in range(samples):
-                memcpy(z + i * n_out, offsets, n_out * sizeof(double))
-            multiply_add(z, n_out, xs, n_in, 1, self.numbers.data, n_out, samples, n_in, n_out)
+            multiply_add(
+                z, n_out, self.numbers.data + n_in * n_out, 0, xs, n_in, 1, self.numbers.data, n_out,
+                samples, n_in, n_out,
+            )
         else:
             for k in range(samples):
                 weights = self.weights
@@ -369,37 +541,43 @@ cdef class Perceptrons:
                     for i in range(n_in):
                         sum += data_of(weights[i]) * xs[i]
                     weights += n_in
-                    z[j] = sum
-                z += n_out
+                    z[k * n_out + j] = sum
                 xs += n_in
-        if self.code == UNSET:
-            memcpy(f.data, f.sums, f.outputs * sizeof(double))
-        elif self.code == RELU:
-            relu_of(f.sums, f.data, f.outputs)
-        else:
+        if self.code == RELU:
+            relu_in_place(z, f.outputs)
+        elif self.code != UNSET:
             for i in range(f.outputs):
-                f.data[i] = unary(self.code, f.sums[i], 0.01)
+                f.data[i] = unary(self.code, z[i], 0.01)
 
     cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept:
         if self.code == UNSET:
             return above
+        if self.code == RELU:
+            return slope(RELU, f.computed[j], f.computed[j], 0.0) * above
         return slope(self.code, f.sums[j], f.computed[j], 0.01) * above
 
-    cdef void spread(self, double *xs, Fused *f) noexcept:
+    cdef void spread(self, double *room, Fused *f) noexcept:
+        """room: for all inputs, all outputs, and twice the inputs of one sample."""
         cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, i, first, last, samples = f.m
-        cdef double *above = xs + f.size
-        cdef double *room = above + f.outputs
+        cdef double *xs = data_in_a_row(f)
+        cdef double *above = f.grad
         cdef bint contiguous = self.numbers is not None
         for i in range(f.count):
             if f.operands[i].value != NULL and f.operands[i].value.code == VIEW:
                 contiguous = False  # it may be one of the weights
-        if self.code == UNSET:
-            memcpy(above, f.grad, f.outputs * sizeof(double))
-        elif self.code == RELU:
-            relu_gradient(f.sums, f.grad, above, f.outputs)
-        else:
+        if xs == NULL:
+            xs = room
+            gather(f, xs)
+            room += f.size
+        if self.code == RELU:
+            above = room
+            relu_gradient(f.computed, f.grad, above, f.outputs)
+            room += f.outputs
+        elif self.code != UNSET:
+            above = room
             for i in range(f.outputs):
                 above[i] = self.gradient_at_sum(f, i, f.grad[i])
+            room += f.outputs
         # Samples without a reached output take no part.
         last = samples
         while last > 0:
@@ -429,36 +607,105 @@ cdef class Perceptrons:
         cdef double *x = xs + (last - 1) * n_in
         cdef double *to_inputs
         cdef Operand *o = f.operands
-        cdef Cursor at
-        for r in range(count):
-            add_to(to_offsets, end - r * n_out, n_out)
+        cdef Cursor at, within
+        cdef double one = 1.0
+        multiply_add(
+            to_offsets, n_out, to_offsets, n_out, &one, 0, 0, end, -n_out, 1, count, n_out
+        )
         if n_out == 1:
-            multiply_add(to_weights, n_in, end, 1, -1, x, -n_in, 1, count, n_in)
+            multiply_add(
+                to_weights, n_in, to_weights, n_in, end, 1, -1, x, -n_in, 1, count, n_in
+            )
         else:
-            multiply_add(to_weights, n_out, x, 1, -n_in, end, -n_out, n_in, count, n_out)
+            multiply_add(
+                to_weights, n_out, to_weights, n_out, x, 1, -n_in, end, -n_out, n_in, count, n_out
+            )
         if f.count == 1:
             if o.value == NULL:
                 return
             if is_anchor(o.value):
                 to_inputs = receivers(o.value, o.offset + first * n_in, count * n_in)
-                if count < 4:
-                    for r in range(count):
-                        multiply_add(
-                            to_inputs + r * n_in, 1, weights + n_out - 1, n_out, -1,
-                            above + (first + r + 1) * n_out - 1, -1, n_in, n_out, 1,
-                        )
-                else:
-                    transpose(weights, room, n_in, n_out)
-                    multiply_add(
-                        to_inputs, n_in, above + (first + 1) * n_out - 1, n_out, -1,
-                        room + (n_out - 1) * n_in, -n_in, count, n_out, n_in,
-                    )
+                self.to_inputs(to_inputs, above + first * n_out, count)
                 return
+        at = cursor_at(f, last * n_in - 1)
         for r in range(last - 1, first - 1, -1):
+            if self.to_different_inputs(&at, f, above + r * n_out, room):
+                continue
             for j in range(n_out - 1, -1, -1):
-                at = cursor_at(f, r * n_in + n_in - 1)
+                within = at
                 for i in range(n_in - 1, -1, -1):
-                    give_at(&at, f, weights[i * n_out + j] * above[r * n_out + j])
+                    give_at(&within, f, weights[i * n_out + j] * above[r * n_out + j])
+            at = within
+
+    cdef void to_inputs(self, double *to, double *above, Py_ssize_t samples) noexcept:
+        """Add to the gradients of the inputs of samples, which stand in a row."""
+        cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, r
+        cdef double *weights = self.numbers.data
+        if n_out == 1:
+            multiply_add(to, n_in, to, n_in, above, 1, 0, weights, 0, samples, 1, n_in)
+            return
+        if n_in < 8 or (samples < 4 and self.numbers.asked_in != backwards):
+            self.numbers.asked_in = backwards  # again in this backward: then turning them pays
+            for r in range(samples):
+                multiply_add(
+                    to + r * n_in, 1, to + r * n_in, 1, weights + n_out - 1, n_out, -1,
+                    above + (r + 1) * n_out - 1, -1, n_in, n_out, 1,
+                )
+            return
+        weights = self.numbers.weights_by_neuron(n_in, n_out)
+        multiply_add(
+            to, n_in, to, n_in, above + n_out - 1, n_out, -1, weights + (n_out - 1) * n_in, -n_in,
+            samples, n_out, n_in,
+        )
+
+    cdef bint to_different_inputs(
+        self, Cursor *at, Fused *f, double *above, double *room
+    ) noexcept:
+        """The same for one sample, whose inputs end at the cursor, wherever they are; it moves to the
+        sample before. False where one comes twice, or does not belong to this sample alone.
+        """
+        cdef Operand *o = at.operand
+        cdef double *to = room
+        cdef double **places = <double **>(room + self.n_in)
+        cdef Py_ssize_t i = self.n_in, k
+        cdef bint different = True
+        if at.i != o.count - 1:
+            return False
+        while True:
+            if o.count > i or (o.value != NULL and o.value.code == CUSTOM):
+                return False
+            i -= o.count
+            if o.value == NULL:
+                for k in range(o.count):
+                    places[i + k] = to + i + k
+            elif is_anchor(o.value):
+                places[i] = receivers(o.value, o.offset, o.count)
+                for k in range(1, o.count):
+                    places[i + k] = places[i] + k
+            else:
+                if o.value.code >= FIRST_NODE and mark(o.value):
+                    o.value.grad.number = 0.0
+                places[i] = &o.value.grad.number
+            if i == 0:
+                break
+            o -= 1
+        for i in range(self.n_in):
+            to[i] = places[i][0]
+        for i in range(self.n_in):
+            places[i][0] = <double>i
+        for i in range(self.n_in):
+            different = different and places[i][0] == <double>i
+        if not different:
+            for i in range(self.n_in):
+                places[i][0] = to[i]
+            return False
+        self.to_inputs(to, above, 1)
+        for i in range(self.n_in):
+            places[i][0] = to[i]
+        if o != f.operands:
+            at.operand = o - 1
+            at.i = at.operand.count - 1
+        return True
 
     cdef void spread_singly(
         self, double *xs, double *above, Fused *f, Py_ssize_t first, Py_ssize_t last
@@ -491,15 +738,21 @@ cdef object through_layers(
     tuple layers, Arguments inputs, Numbers constants, Py_ssize_t samples, bint batch
 ):
     """What the last of the layers, Perceptrons, makes of the inputs."""
-    cdef Perceptrons layer = None
-    cdef Value anchor = None
-    for item in layers:
-        layer = <Perceptrons>item
-        if anchor is not None:
-            inputs = Arguments()
-            inputs.push(cell_of(anchor), 0.0, 0, samples * layer.n_in)
-        anchor = layer.block(inputs, constants, samples)
-        constants = None
+    anchor = (<Perceptrons>layers[0]).block(inputs, constants, samples)
+    return outputs_of(layers, anchor, samples, batch)
+
+
+cdef object one_through_layers(tuple layers, object inputs):
+    """The same for one sample, a list or tuple of n_in Values and numbers."""
+    return outputs_of(layers, (<Perceptrons>layers[0]).block_on(inputs), 1, False)
+
+
+cdef object outputs_of(tuple layers, Value anchor, Py_ssize_t samples, bint batch):
+    cdef Perceptrons layer = <Perceptrons>layers[0]
+    cdef Py_ssize_t i
+    for i in range(1, len(layers)):
+        layer = <Perceptrons>layers[i]
+        anchor = layer.block_above(cell_of(anchor), samples)
     if not batch:
         if layer.n_out == 1:
             return element(cell_of(anchor), 0)

@@ -62,6 +62,7 @@ cdef struct Fused:
     Py_ssize_t n, m         # sizes whose meaning is the operation's
     Py_ssize_t count        # of operands
     Py_ssize_t size         # of the scalars among them
+    size_t bytes            # of all of this
     Operand *operands
     double *constants       # targets, labels, local gradients, an eps
     PyObject *owner         # strong: a custom operation's name, a layer's parameters
@@ -79,6 +80,12 @@ cdef struct Fused:
     bint touched            # gradients may be other than zero
     Cell **made             # weak: the elements that are Values now; NULL while there are none
     PyObject **labels       # strong: of elements that were
+
+
+# A place among the scalars of the operands, that moves from the last to the first.
+cdef struct Cursor:
+    Operand *operand
+    Py_ssize_t i
 
 
 # Operations. The order matters: below FIRST_NODE are leaves and what has its place elsewhere; then
@@ -180,6 +187,7 @@ cdef class Arguments:
     cdef bint closed                # the next operand does not continue the last one
     cdef int push(self, Cell *value, double number, Py_ssize_t offset, Py_ssize_t count) except -1
     cdef int add(self, object x) except -1
+    cdef bint take(self, object values) except -1
     cdef int extend(self, object values, str what) except -1
     cdef int append(self, Arguments others) except -1
     cdef list items(self)
@@ -205,12 +213,21 @@ cdef class Perceptrons:
     cdef Py_ssize_t n_in, n_out
     cdef Code code                  # of the activation, UNSET where there is none
     cdef str activation_name(self)
+    cdef Py_ssize_t sums(self, Py_ssize_t samples)
+    cdef int reserve(self, Py_ssize_t samples) except -1
     cdef Value block(self, Arguments inputs, Numbers constants, Py_ssize_t samples)
-    cdef void compute(self, double *xs, Fused *f) noexcept
+    cdef Value anchor(self, Py_ssize_t operands, Py_ssize_t samples)
+    cdef Value computed(self, Value anchor)
+    cdef Value block_above(self, Cell *below, Py_ssize_t samples)
+    cdef Value block_on(self, object inputs)
+    cdef void compute(self, double *room, Fused *f) noexcept
     cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept
-    cdef void spread(self, double *xs, Fused *f) noexcept
+    cdef void spread(self, double *room, Fused *f) noexcept
     cdef void spread_samples(self, double *xs, double *above, double *room, Fused *f,
                              Py_ssize_t first, Py_ssize_t last) noexcept
+    cdef void to_inputs(self, double *to, double *above, Py_ssize_t samples) noexcept
+    cdef bint to_different_inputs(self, Cursor *at, Fused *f, double *above,
+                                  double *room) noexcept
     cdef void spread_singly(self, double *xs, double *above, Fused *f, Py_ssize_t first,
                             Py_ssize_t last) noexcept
 
@@ -219,7 +236,11 @@ cdef class Perceptrons:
 cdef class Parameters:
     cdef double *data
     cdef double *grad
+    cdef double *turned             # n_out × n_in weights, while backward runs
+    cdef uint64_t turned_in         # which backward
+    cdef uint64_t asked_in          # in which backward a single sample did without
     cdef Py_ssize_t count
+    cdef double *weights_by_neuron(self, Py_ssize_t n_in, Py_ssize_t n_out) noexcept
     cdef int reserve(self, Py_ssize_t count) except -1
     cdef void adopt(self, Cell *c, Py_ssize_t i) noexcept
 
@@ -259,6 +280,7 @@ cdef Value record_fused(Code code, Arguments arguments, Py_ssize_t n=*, Py_ssize
 cdef Vector block_vector(Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width)
 cdef object through_layers(tuple layers, Arguments inputs, Numbers constants, Py_ssize_t samples,
                            bint batch)
+cdef object one_through_layers(tuple layers, object inputs)
 cdef bint are_free(Arguments inputs) noexcept
 cdef Vector record_block(Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=*,
                          Py_ssize_t m=*, Numbers constants=*, Py_ssize_t sums=*,

@@ -320,16 +320,24 @@ cdef class Arguments:
             return self.push(c.left, 0.0, c.index, 1)
         return self.push(c, 0.0, 0, 1)
 
-    cdef int extend(self, object values, str what) except -1:
+    cdef bint take(self, object values) except -1:
+        """Add the elements of a Vector, row by row, if they are runs of blocks; False if not."""
         cdef Vector v
         cdef Py_ssize_t i
+        if type(values) is not Vector:
+            return False
+        v = <Vector>values
+        for i in range(v.run_count):
+            self.push(v.runs[i].value, 0.0, v.runs[i].offset, v.runs[i].count)
+        return v.runs != NULL
+
+    cdef int extend(self, object values, str what) except -1:
+        cdef Vector v
         if type(values) is list or type(values) is tuple:
             pass
         elif isinstance(values, Vector):
             v = <Vector>values
-            if v.runs != NULL and not v.nested:
-                for i in range(v.run_count):
-                    self.push(v.runs[i].value, 0.0, v.runs[i].offset, v.runs[i].count)
+            if not v.nested and self.take(v):
                 return 0
             values = v.elements()
         elif isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
@@ -430,6 +438,8 @@ cdef Arguments arguments_of(object values, str what):
 cdef Arguments all_scalars(object values, str what):
     """Values and numbers of a sequence, or of a batch row by row; a single one counts as one."""
     arguments = Arguments()
+    if arguments.take(values):
+        return arguments
     rows = list(values) if not is_value(values) and is_sequence(values) else [values]
     if any([is_sequence(row) for row in rows]):
         for row in rows:
@@ -470,7 +480,7 @@ cdef Value fused_node(
     c.grad.number = 0.0
     c.left = NULL
     value = <Value>new_reference(c)  # from here on freed like any other Value
-    cdef Fused *f = new_fused(extra, outputs, sums)
+    cdef Fused *f = new_fused(0, extra, outputs, sums)
     f.n = n
     f.m = m
     f.count = arguments.runs
@@ -512,10 +522,15 @@ cdef Value anchor_of(
     f.several = constants is not None and constants.count > 1
     compute(anchor)
     if unlikely(no_grad_blocks) and not recording():
-        leaves = leaf_block(outputs)
-        memcpy(cell_of(leaves).right.fused.data, f.data, outputs * sizeof(double))
-        return leaves
+        return leaves_of(f)
     return node
+
+
+cdef Value leaves_of(Fused *f):
+    """What stands for an anchor where no graph is recorded: its elements without a history."""
+    leaves = leaf_block(f.outputs)
+    memcpy(cell_of(leaves).right.fused.data, f.data, f.outputs * sizeof(double))
+    return leaves
 
 
 cdef Vector record_block(
@@ -596,6 +611,9 @@ cdef int compute(Cell *c) except -1:
     cdef double *row
     cdef int code = c.code
     f.computed = ys
+    if code == PERCEPTRONS:
+        (<Perceptrons>f.owner).compute(xs, f)
+        return 0
     gather(f, xs)
     if code == DOT:
         n = f.n
@@ -604,10 +622,7 @@ cdef int compute(Cell *c) except -1:
             y += xs[i] * xs[n + i]
         c.data.number = y
         return 0
-    if code == PERCEPTRONS:
-        (<Perceptrons>f.owner).compute(xs, f)
-        return 0
-    elif code == SOFTMAX:
+    if code == SOFTMAX:
         softmax(xs, ys, count)
         return 0
     elif code == LOG_SOFTMAX:
@@ -701,6 +716,10 @@ cdef void spread(Cell *c) noexcept:
                     give(o[i].value, f.constants[j] * above)
                 j += 1
         return
+    if code == PERCEPTRONS:
+        (<Perceptrons>f.owner).spread(xs, f)
+        keep_unreached(f)
+        return
     gather(f, xs)
     if code == DOT:
         n = f.n
@@ -713,11 +732,7 @@ cdef void spread(Cell *c) noexcept:
         give_at(&x, f, above)
         return
     # From here on xs[i] becomes what operand i is given.
-    if code == PERCEPTRONS:
-        (<Perceptrons>f.owner).spread(xs, f)
-        keep_unreached(f)
-        return
-    elif code == SOFTMAX:
+    if code == SOFTMAX:
         softmax_contributions(ys, gs, xs, count)
     elif code == LOG_SOFTMAX:
         s = total(gs, count)
@@ -879,8 +894,13 @@ cdef inline void step(Cell *c) noexcept:
             give(c.right.value, (0.5 if a == b else 0.0 if b > a else 1.0) * above)
 
 
+cdef uint64_t backwards = 0     # how many have run
+
+
 cdef void run_backward() noexcept:
     """From the marked nodes down. No Python code runs in between, so nobody sees it half done."""
+    global backwards
+    backwards += 1
     cdef Cell *c = newest_marked()
     while c != NULL:
         step(c)
@@ -1290,20 +1310,28 @@ def restore(kind, data, grad, label):
 cdef inline object at_once(
     int code, int with_number, int number_with, binaryfunc otherwise, object a, object b
 ):
+    cdef double number
     if is_value_exactly(<void *>a, value_type):
         if is_value_exactly(<void *>b, value_type):
             return apply2(code, cell_of(a), cell_of(b))
         if PyFloat_CheckExact(b):
             return apply1(with_number, cell_of(a), PyFloat_AS_DOUBLE(b))
-    elif PyFloat_CheckExact(a) and is_value_exactly(<void *>b, value_type):
-        return apply1(number_with, cell_of(b), PyFloat_AS_DOUBLE(a))
+        if type(b) is int:
+            return apply1(with_number, cell_of(a), <double>b)
+    elif is_value_exactly(<void *>b, value_type):
+        if PyFloat_CheckExact(a):
+            return apply1(number_with, cell_of(b), PyFloat_AS_DOUBLE(a))
+        if type(a) is int:
+            number = <double>a
+            if code != ADD or number != 0.0:  # what sum begins with is not added
+                return apply1(number_with, cell_of(b), number)
     return otherwise(a, b)
 
 
 cdef inline bint at_hand(object v) noexcept:
-    """Whether v is a Value whose number is in its cell."""
+    """Whether v is a Value whose number nobody has to compute or write first."""
     return (
-        is_value_exactly(<void *>v, value_type) and cell_of(v).code >= LEAF and ahead == NULL
+        is_value_exactly(<void *>v, value_type) and cell_of(v).code != UNSET and ahead == NULL
     )
 
 
@@ -1314,7 +1342,7 @@ cdef object add(object a, object b):
     cdef Cell *x = cell_of(a)
     cdef Cell *y = cell_of(b)
     if at_hand(a) and at_hand(b):
-        return record2(ADD, x.data.number + y.data.number, x, y)
+        return record2(ADD, data_of(x) + data_of(y), x, y)
     return at_once(ADD, ADD_NUMBER, ADD_NUMBER, add_methods, a, b)
 
 
@@ -1322,7 +1350,7 @@ cdef object subtract(object a, object b):
     cdef Cell *x = cell_of(a)
     cdef Cell *y = cell_of(b)
     if at_hand(a) and at_hand(b):
-        return record2(SUBTRACT, x.data.number - y.data.number, x, y)
+        return record2(SUBTRACT, data_of(x) - data_of(y), x, y)
     return at_once(SUBTRACT, SUBTRACT_NUMBER, NUMBER_SUBTRACT, subtract_methods, a, b)
 
 
@@ -1330,7 +1358,7 @@ cdef object multiply(object a, object b):
     cdef Cell *x = cell_of(a)
     cdef Cell *y = cell_of(b)
     if at_hand(a) and at_hand(b):
-        return record2(MULTIPLY, x.data.number * y.data.number, x, y)
+        return record2(MULTIPLY, data_of(x) * data_of(y), x, y)
     return at_once(MULTIPLY, MULTIPLY_NUMBER, MULTIPLY_NUMBER, multiply_methods, a, b)
 
 
@@ -1338,10 +1366,22 @@ cdef object divide(object a, object b):
     return at_once(DIVIDE, DIVIDE_NUMBER, NUMBER_DIVIDE, divide_methods, a, b)
 
 
+cdef PyObject *value_call(
+    PyObject *kind, PyObject *const *arguments, size_t count, PyObject *names
+) except NULL:
+    """Value(...): of one number without the detour by __init__. Subclasses are called otherwise."""
+    if vectorcall_count(count) == 1 and names == NULL:
+        value = leaf(as_float(<object>arguments[0]))
+        hold(<PyObject *>value)
+        return <PyObject *>value
+    return type_call(kind, arguments, count, names)
+
+
 # The slots of the type that are ours: its memory, freeing without recursion, the operators.
 value_type = <TypeObject *><PyObject *>Value
 value_type.tp_alloc = value_alloc
 value_type.tp_dealloc = value_dealloc
+value_type.tp_vectorcall = value_call
 add_methods = value_type.tp_as_number.nb_add
 subtract_methods = value_type.tp_as_number.nb_subtract
 multiply_methods = value_type.tp_as_number.nb_multiply

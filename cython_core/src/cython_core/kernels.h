@@ -23,12 +23,13 @@
   typedef double doubles __attribute__((vector_size(64), aligned(8), may_alias));
 #endif
 
-/* out[o][j] += s[o][k] * m[k][j] for k from 0 up. s_row, s_step and m_row are distances in doubles,
-   negative where the sum runs from the last term to the first. */
+/* out[o][j] = start[o][j] + s[o][k] * m[k][j] for k from 0 up. start may be out itself. The distances
+   are in doubles: start_row may be zero, and s_row, s_step and m_row are negative where the sum runs
+   from the last term to the first. */
 KERNEL void multiply_add(
-    double *restrict out, ptrdiff_t out_row, const double *restrict s, ptrdiff_t s_row,
-    ptrdiff_t s_step, const double *restrict m, ptrdiff_t m_row, ptrdiff_t rows, ptrdiff_t terms,
-    ptrdiff_t columns
+    double *out, ptrdiff_t out_row, const double *start, ptrdiff_t start_row,
+    const double *restrict s, ptrdiff_t s_row, ptrdiff_t s_step, const double *restrict m,
+    ptrdiff_t m_row, ptrdiff_t rows, ptrdiff_t terms, ptrdiff_t columns
 ) {
     ptrdiff_t j = 0;
 #if defined(__GNUC__)
@@ -37,11 +38,13 @@ KERNEL void multiply_add(
         for (; o + 4 <= rows; o += 4) {
             double *y0 = out + o * out_row + j, *y1 = y0 + out_row, *y2 = y1 + out_row,
                    *y3 = y2 + out_row;
+            const double *z0 = start + o * start_row + j, *z1 = z0 + start_row,
+                         *z2 = z1 + start_row, *z3 = z2 + start_row;
             const double *x = s + o * s_row, *row = m + j;
-            doubles a0 = *(doubles *)y0, b0 = *(doubles *)(y0 + 8);
-            doubles a1 = *(doubles *)y1, b1 = *(doubles *)(y1 + 8);
-            doubles a2 = *(doubles *)y2, b2 = *(doubles *)(y2 + 8);
-            doubles a3 = *(doubles *)y3, b3 = *(doubles *)(y3 + 8);
+            doubles a0 = *(const doubles *)z0, b0 = *(const doubles *)(z0 + 8);
+            doubles a1 = *(const doubles *)z1, b1 = *(const doubles *)(z1 + 8);
+            doubles a2 = *(const doubles *)z2, b2 = *(const doubles *)(z2 + 8);
+            doubles a3 = *(const doubles *)z3, b3 = *(const doubles *)(z3 + 8);
             for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) {
                 doubles p = *(const doubles *)row, q = *(const doubles *)(row + 8);
                 a0 += x[0] * p, b0 += x[0] * q;
@@ -56,8 +59,9 @@ KERNEL void multiply_add(
         }
         for (; o < rows; o++) {
             double *y = out + o * out_row + j;
+            const double *z = start + o * start_row + j;
             const double *x = s + o * s_row, *row = m + j;
-            doubles a = *(doubles *)y, b = *(doubles *)(y + 8);
+            doubles a = *(const doubles *)z, b = *(const doubles *)(z + 8);
             for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) {
                 a += x[0] * *(const doubles *)row;
                 b += x[0] * *(const doubles *)(row + 8);
@@ -69,7 +73,7 @@ KERNEL void multiply_add(
         for (ptrdiff_t o = 0; o < rows; o++) {
             double *y = out + o * out_row + j;
             const double *x = s + o * s_row, *row = m + j;
-            doubles a = *(doubles *)y;
+            doubles a = *(const doubles *)(start + o * start_row + j);
             for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row)
                 a += x[0] * *(const doubles *)row;
             *(doubles *)y = a;
@@ -80,28 +84,29 @@ KERNEL void multiply_add(
         for (; o + 8 <= rows; o += 8) {  /* eight sums side by side: one waits for itself */
             double a[8];
             const double *x = s + o * s_row, *row = m + j;
-            for (int i = 0; i < 8; i++) a[i] = out[(o + i) * out_row + j];
+            for (int i = 0; i < 8; i++) a[i] = start[(o + i) * start_row + j];
             for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row)
                 for (int i = 0; i < 8; i++) a[i] += x[i * s_row] * row[0];
             for (int i = 0; i < 8; i++) out[(o + i) * out_row + j] = a[i];
         }
         for (; o < rows; o++) {
             const double *x = s + o * s_row, *row = m + j;
-            double a = out[o * out_row + j];
+            double a = start[o * start_row + j];
             for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) a += x[0] * row[0];
             out[o * out_row + j] = a;
         }
     }
 }
 
-KERNEL void relu_of(const double *restrict z, double *restrict y, ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < n; i++) y[i] = z[i] <= 0.0 ? 0.0 : z[i];
+KERNEL void relu_in_place(double *y, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = y[i] <= 0.0 ? 0.0 : y[i];
 }
 
+/* y: what relu gave. */
 KERNEL void relu_gradient(
-    const double *restrict z, const double *restrict grad, double *restrict above, ptrdiff_t n
+    const double *restrict y, const double *restrict grad, double *restrict above, ptrdiff_t n
 ) {
-    for (ptrdiff_t i = 0; i < n; i++) above[i] = (z[i] <= 0.0 ? 0.0 : 1.0) * grad[i];
+    for (ptrdiff_t i = 0; i < n; i++) above[i] = (y[i] <= 0.0 ? 0.0 : 1.0) * grad[i];
 }
 
 KERNEL void add_to(double *restrict y, const double *restrict x, ptrdiff_t n) {

@@ -5,7 +5,7 @@ import random
 
 from cython_core.engine cimport (
     Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, cell_of, is_sequence,
-    set_grad, through_layers, vector,
+    one_through_layers, set_grad, through_layers, vector,
 )
 
 from pure_python.state import Module, chosen, sizes_of, whole
@@ -21,12 +21,36 @@ INITS = {
 }
 
 
+cdef class Stack:
+    """The layers, Perceptrons, that a module's inputs go through."""
+
+    cdef str name                   # of the attribute that they were collected from; maybe none
+    cdef object parts               # what it was
+    cdef tuple layers
+    cdef Py_ssize_t n_in
+    cdef bint together              # whether all samples can go through one before any through the next
+
+    def __init__(self, object module):
+        cdef Py_ssize_t width
+        cdef Perceptrons layer
+        self.name = module._parts
+        self.parts = getattr(module, self.name) if self.name else None
+        self.layers = module._as_layers()
+        self.n_in = width = module.n_in
+        self.together = len(set(self.layers)) == len(self.layers)
+        for layer in self.layers:
+            if layer.n_in != width:
+                raise ValueError(f"{module!r} has a layer of {layer.n_in} inputs after {width}")
+            width = layer.n_out
+            self.together = self.together and layer.numbers is not None
+
+
 class Parametric(Module):
     """What the modules of this backend share: their parameters are always the same Values."""
 
     _parts = ""         # the attribute that has the parameters; they are collected anew if it changes
     _collected = None
-    _layers = None
+    _stack = None
 
     def parameters(self):
         """The Values of every parameter, in the order of named_parameters."""
@@ -42,7 +66,7 @@ class Parametric(Module):
             set_grad(cell_of(p), 0.0)
 
     def __getstate__(self):
-        return {k: v for k, v in self.__dict__.items() if k not in ("_collected", "_layers")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_collected", "_stack")}
 
 
 class Neuron(Parametric):
@@ -62,7 +86,6 @@ class Neuron(Parametric):
         scale = INITS[chosen("init", init, INITS)](n_in, n_out)
         self._weight = tuple([Value(scale * generator.uniform(-1, 1)) for _ in range(n_in)])
         self._bias = Value(0.0)
-        self._perceptrons = None
 
     @property
     def weight(self):
@@ -79,9 +102,8 @@ class Neuron(Parametric):
         return per_sample(self, x)
 
     def _as_layers(self):
-        if self._perceptrons is None:  # of a neuron that is called by itself, not in its layer
-            self._perceptrons = Perceptrons((self._weight,), (self._bias,), self.activation)
-        return (self._perceptrons,)
+        # Of a neuron that is called by itself, not in its layer.
+        return (Perceptrons((self._weight,), (self._bias,), self.activation),)
 
     def named_parameters(self):
         """(name, Value) of each weight, then of the bias."""
@@ -187,10 +209,7 @@ class MLP(Parametric):
         return per_sample(self, x)
 
     def _as_layers(self):
-        if self._layers is None or self._layers[0] is not self.layers:
-            layers = [perceptrons for layer in self.layers for perceptrons in layer._as_layers()]
-            self._layers = (self.layers, tuple(layers))
-        return self._layers[1]
+        return tuple([perceptrons for layer in self.layers for perceptrons in layer._as_layers()])
 
     def named_parameters(self):
         """(name, Value), layer by layer."""
@@ -229,15 +248,24 @@ cdef tuple all_parameters(object module):
     return collected[1]
 
 
+cdef Stack stack_of(object module):
+    """Collected once, too."""
+    cdef Stack stack = module._stack
+    if stack is not None and (not stack.name or getattr(module, stack.name) is stack.parts):
+        return stack
+    stack = module._stack = Stack(module)
+    return stack
+
+
 cdef object per_sample(object module, object x):
     """Call the module on one sample, or on all samples of a batch."""
-    cdef tuple layers = module._as_layers()
+    cdef Stack stack = stack_of(module)
     cdef Arguments inputs
     if type(x) is not list:
         if hasattr(x, "tolist"):
             numbers = numbers_of_array(module, x)
             if numbers is not None:
-                return whole_batch(layers, Arguments(), numbers, len(x))
+                return whole_batch(stack, Arguments(), numbers, len(x))
             x = x.tolist()
         if not is_sequence(x):
             raise TypeError(
@@ -246,11 +274,13 @@ cdef object per_sample(object module, object x):
         if not isinstance(x, (list, tuple, Vector)):
             x = list(x)
     if len(x) and is_sequence(x[0]):
-        return per_batch(module, layers, x)
+        return per_batch(module, stack, x)
+    if type(x) is list and len(<list>x) == stack.n_in:
+        return one_through_layers(stack.layers, x)
     inputs = arguments_of(x, module._short())
-    if inputs.count != module.n_in:
+    if inputs.count != stack.n_in:
         raise ValueError(f"{module._short()} expects {module.n_in} inputs, got {inputs.count}")
-    return through_layers(layers, inputs, None, 1, False)
+    return through_layers(stack.layers, inputs, None, 1, False)
 
 
 cdef Numbers numbers_of_array(object module, object x):
@@ -261,8 +291,8 @@ cdef Numbers numbers_of_array(object module, object x):
     return numbers if numbers.take(x) else None
 
 
-cdef object per_batch(object module, tuple layers, object rows):
-    cdef Py_ssize_t n_in = module.n_in, before, i, samples = len(rows)
+cdef object per_batch(object module, Stack stack, object rows):
+    cdef Py_ssize_t n_in = stack.n_in, before, i, samples = len(rows)
     cdef Arguments row
     cdef Numbers numbers = Numbers()
     for sample in rows:
@@ -270,7 +300,7 @@ cdef object per_batch(object module, tuple layers, object rows):
         if not numbers.take(sample) or numbers.count != before + n_in:
             break
     else:
-        return whole_batch(layers, Arguments(), numbers, samples)
+        return whole_batch(stack, Arguments(), numbers, samples)
     arguments = []
     for i, sample in enumerate(rows):
         row = arguments_of(sample, module._short())
@@ -282,33 +312,20 @@ cdef object per_batch(object module, tuple layers, object rows):
     inputs = Arguments()
     for row in arguments:
         inputs.append(row)
-    if can_be_one(layers) and are_free(inputs):
-        return whole_batch(layers, inputs, None, samples)
+    if stack.together and are_free(inputs):
+        return whole_batch(stack, inputs, None, samples)
     # A Value with more than one part to play gets its gradients in the order of the samples.
-    return vector(tuple([through_layers(layers, row, None, 1, False) for row in arguments]))
+    return vector(tuple([through_layers(stack.layers, row, None, 1, False) for row in arguments]))
 
 
-cdef bint can_be_one(tuple layers):
-    """Whether all samples can go through a layer before any goes through the next."""
-    if len(set(layers)) < len(layers):
-        return False
-    for layer in layers:
-        if (<Perceptrons>layer).numbers is None:
-            return False
-    return True
-
-
-cdef object whole_batch(tuple layers, Arguments inputs, Numbers numbers, Py_ssize_t samples):
-    cdef Py_ssize_t i, n_in
+cdef object whole_batch(Stack stack, Arguments inputs, Numbers numbers, Py_ssize_t samples):
+    cdef Py_ssize_t i
     if numbers is not None:
-        if not can_be_one(layers):
-            n_in = (<Perceptrons>layers[0]).n_in
+        if not stack.together:
             rows = []
             for i in range(samples):
-                inputs = Arguments()
-                for k in range(n_in):
-                    inputs.push(NULL, numbers.data[i * n_in + k], -1, 1)
-                rows.append(through_layers(layers, inputs, None, 1, False))
+                row = [numbers.data[i * stack.n_in + k] for k in range(stack.n_in)]
+                rows.append(one_through_layers(stack.layers, row))
             return vector(tuple(rows))
         inputs.push(NULL, 0.0, 0, numbers.count)
-    return through_layers(layers, inputs, numbers, samples, True)
+    return through_layers(stack.layers, inputs, numbers, samples, True)
