@@ -6,6 +6,9 @@ cdef extern from "kernels.h":
         Py_ssize_t s_row, Py_ssize_t s_step, double *m, Py_ssize_t m_row, Py_ssize_t rows,
         Py_ssize_t terms, Py_ssize_t columns
     ) noexcept nogil
+    void add_sample(
+        double *to, double *x, double *above, Py_ssize_t n_in, Py_ssize_t n_out
+    ) noexcept nogil
     void relu_in_place(double *y, Py_ssize_t n) noexcept nogil
     void relu_gradient(double *y, double *grad, double *above, Py_ssize_t n) noexcept nogil
     void add_to(double *y, double *x, Py_ssize_t n) noexcept nogil
@@ -219,7 +222,7 @@ cdef inline bint note(Cell *anchor, Py_ssize_t offset, Py_ssize_t count) noexcep
     return first
 
 
-cdef inline double *receivers(Cell *anchor, Py_ssize_t offset, Py_ssize_t count) noexcept nogil:
+cdef double *receivers(Cell *anchor, Py_ssize_t offset, Py_ssize_t count) noexcept nogil:
     """The gradients of elements that are about to be given to. Of a node they begin at zero."""
     cdef Fused *f = anchor.right.fused
     if anchor.code != BLOCK and note(anchor, offset, count):
@@ -609,17 +612,21 @@ cdef class Perceptrons:
         cdef Operand *o = f.operands
         cdef Cursor at, within
         cdef double one = 1.0
-        multiply_add(
-            to_offsets, n_out, to_offsets, n_out, &one, 0, 0, end, -n_out, 1, count, n_out
-        )
-        if n_out == 1:
-            multiply_add(
-                to_weights, n_in, to_weights, n_in, end, 1, -1, x, -n_in, 1, count, n_in
-            )
+        if count == 1:
+            add_sample(to_weights, x, end, n_in, n_out)
         else:
             multiply_add(
-                to_weights, n_out, to_weights, n_out, x, 1, -n_in, end, -n_out, n_in, count, n_out
+                to_offsets, n_out, to_offsets, n_out, &one, 0, 0, end, -n_out, 1, count, n_out
             )
+            if n_out == 1:
+                multiply_add(
+                    to_weights, n_in, to_weights, n_in, end, 1, -1, x, -n_in, 1, count, n_in
+                )
+            else:
+                multiply_add(
+                    to_weights, n_out, to_weights, n_out, x, 1, -n_in, end, -n_out, n_in, count,
+                    n_out,
+                )
         if f.count == 1:
             if o.value == NULL:
                 return

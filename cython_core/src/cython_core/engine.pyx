@@ -16,6 +16,7 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_AsDouble
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -1317,21 +1318,21 @@ cdef inline object at_once(
         if PyFloat_CheckExact(b):
             return apply1(with_number, cell_of(a), PyFloat_AS_DOUBLE(b))
         if type(b) is int:
-            return apply1(with_number, cell_of(a), <double>b)
+            return apply1(with_number, cell_of(a), PyLong_AsDouble(b))
     elif is_value_exactly(<void *>b, value_type):
         if PyFloat_CheckExact(a):
             return apply1(number_with, cell_of(b), PyFloat_AS_DOUBLE(a))
         if type(a) is int:
-            number = <double>a
+            number = PyLong_AsDouble(a)
             if code != ADD or number != 0.0:  # what sum begins with is not added
                 return apply1(number_with, cell_of(b), number)
     return otherwise(a, b)
 
 
 cdef inline bint at_hand(object v) noexcept:
-    """Whether v is a Value whose number nobody has to compute or write first."""
+    """Whether v is a Value whose number is in its cell."""
     return (
-        is_value_exactly(<void *>v, value_type) and cell_of(v).code != UNSET and ahead == NULL
+        is_value_exactly(<void *>v, value_type) and cell_of(v).code >= LEAF and ahead == NULL
     )
 
 
@@ -1342,7 +1343,7 @@ cdef object add(object a, object b):
     cdef Cell *x = cell_of(a)
     cdef Cell *y = cell_of(b)
     if at_hand(a) and at_hand(b):
-        return record2(ADD, data_of(x) + data_of(y), x, y)
+        return record2(ADD, x.data.number + y.data.number, x, y)
     return at_once(ADD, ADD_NUMBER, ADD_NUMBER, add_methods, a, b)
 
 
@@ -1350,7 +1351,7 @@ cdef object subtract(object a, object b):
     cdef Cell *x = cell_of(a)
     cdef Cell *y = cell_of(b)
     if at_hand(a) and at_hand(b):
-        return record2(SUBTRACT, data_of(x) - data_of(y), x, y)
+        return record2(SUBTRACT, x.data.number - y.data.number, x, y)
     return at_once(SUBTRACT, SUBTRACT_NUMBER, NUMBER_SUBTRACT, subtract_methods, a, b)
 
 
@@ -1358,7 +1359,7 @@ cdef object multiply(object a, object b):
     cdef Cell *x = cell_of(a)
     cdef Cell *y = cell_of(b)
     if at_hand(a) and at_hand(b):
-        return record2(MULTIPLY, data_of(x) * data_of(y), x, y)
+        return record2(MULTIPLY, x.data.number * y.data.number, x, y)
     return at_once(MULTIPLY, MULTIPLY_NUMBER, MULTIPLY_NUMBER, multiply_methods, a, b)
 
 

@@ -98,6 +98,27 @@ KERNEL void multiply_add(
     }
 }
 
+/* to[i][j] += x[i] * above[j], and one row more whose x is 1: what a single sample gives to the weights
+   and biases of a layer. */
+KERNEL void add_sample(
+    double *restrict to, const double *restrict x, const double *restrict above, ptrdiff_t n_in,
+    ptrdiff_t n_out
+) {
+    ptrdiff_t j = 0;
+#if defined(__GNUC__)
+    for (; j + 8 <= n_out; j += 8) {
+        doubles a = *(const doubles *)(above + j);
+        double *row = to + j;
+        for (ptrdiff_t i = 0; i < n_in; i++, row += n_out) *(doubles *)row += x[i] * a;
+        *(doubles *)row += a;
+    }
+#endif
+    for (; j < n_out; j++) {
+        for (ptrdiff_t i = 0; i < n_in; i++) to[i * n_out + j] += x[i] * above[j];
+        to[n_in * n_out + j] += above[j];
+    }
+}
+
 KERNEL void relu_in_place(double *y, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) y[i] = y[i] <= 0.0 ? 0.0 : y[i];
 }
