@@ -540,11 +540,21 @@ class Value:
     # Arithmetic ------------------------------------------------------------------------------
     #
     # Every operation has one shape: a row of the table, applied. Addition and multiplication of
-    # two Values are what most graphs are made of, so these two skip the table on the way.
+    # two Values are what most graphs are made of, so these two write out what the table would do:
+    # the result, and a node that remembers it (`record`, below).
 
     def __add__(self, other: Value | SupportsFloat) -> Value:
-        if isinstance(other, Value):
-            return record(self._data + other._data, ADD, (self, other))
+        if isinstance(other, Value) and not no_grad_blocks:
+            node = new(Value)
+            node._data = self._data + other._data
+            node._grad = 0.0
+            node._label = ""
+            node._operands = (self, other)
+            node._operation = ADD
+            node._context = None
+            node._order = next_in_order()
+            node._visit = 0
+            return node
         return ADD(self, other)
 
     def __radd__(self, other: SupportsFloat) -> Value:
@@ -559,8 +569,17 @@ class Value:
         return SUBTRACT.reflected(self, other)
 
     def __mul__(self, other: Value | SupportsFloat) -> Value:
-        if isinstance(other, Value):
-            return record(self._data * other._data, MULTIPLY, (self, other))
+        if isinstance(other, Value) and not no_grad_blocks:
+            node = new(Value)
+            node._data = self._data * other._data
+            node._grad = 0.0
+            node._label = ""
+            node._operands = (self, other)
+            node._operation = MULTIPLY
+            node._context = None
+            node._order = next_in_order()
+            node._visit = 0
+            return node
         return MULTIPLY(self, other)
 
     def __rmul__(self, other: SupportsFloat) -> Value:
@@ -859,12 +878,12 @@ def record_block(
 by_order = attrgetter("_order")
 
 
-def operations_below(roots: Iterable[Value]) -> list[Any]:
+def operations_below(roots: Iterable[Value], from_zero: bool = False) -> list[Any]:
     """Every node below the roots that an operation made, the last made first.
 
     Operands are always older than their results, so this order visits a node only after all that
     use it: by then its gradient is complete. An explicit stack, since a graph may be deeper than
-    Python's recursion goes.
+    Python's recursion goes. from_zero: their gradients are set to zero.
     """
     visit = next_in_order()
     found: list[Any] = []
@@ -875,24 +894,30 @@ def operations_below(roots: Iterable[Value]) -> list[Any]:
             stack.append(root)
     while stack:
         node = stack.pop()
-        found.append(node)
-        for operand in node._operands:
-            if operand._operation is not None and operand._visit != visit:
-                operand._visit = visit
-                stack.append(operand)
+        while node is not None:
+            found.append(node)
+            if from_zero:
+                node._grad = 0.0
+            # Go on with one operand; others wait.
+            onward = None
+            for operand in node._operands:
+                if operand._operation is not None and operand._visit != visit:
+                    operand._visit = visit
+                    if onward is not None:
+                        stack.append(onward)
+                    onward = operand
+            node = onward
     found.sort(key=by_order, reverse=True)
     return found
 
 
 def backpropagate(roots: Sequence[Value], grads: Sequence[float]) -> None:
     """The backward pass from several roots at once."""
-    run_backward(operations_below(roots), roots, grads)
+    run_backward(operations_below(roots, from_zero=True), roots, grads)
 
 
 def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[float]) -> None:
     """Hand the gradient of each node down to its operands; nodes in the order to visit them."""
-    for node in nodes:
-        node._grad = 0.0
     for root, grad in zip(roots, grads, strict=True):
         root._grad += grad
     for node in nodes:
@@ -1508,6 +1533,8 @@ class Tape:
 
     def backward(self, grad: SupportsFloat = 1.0) -> None:
         """Value.backward on the recorded graph."""
+        for node in self._nodes:
+            node._grad = 0.0
         run_backward(self._nodes, [self._root], [as_float(grad)])
 
 
