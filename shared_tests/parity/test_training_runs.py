@@ -156,6 +156,7 @@ def test_every_output_activation(backends, activation):
 
 
 SIZES = [[1, 1], [2, 16, 16, 1], [7, 17, 33, 5], [3, 64, 8, 2], [16, 4], [1, 31, 1], [65, 3, 3]]
+SIZES += [[40, 150, 40, 2]]  # wide enough to be taken in parts
 ODD_NUMBERS = (0.0, -0.0, 1e308, -1e308, float("inf"), float("nan"), 5e-324)
 
 

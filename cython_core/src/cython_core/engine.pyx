@@ -405,6 +405,8 @@ cdef class Numbers:
         if not doubles_of(values, &view):
             return False
         try:
+            if view.ndim > 2:
+                return False
             n = view.len // <Py_ssize_t>sizeof(double)
             memcpy(self.room(n), view.buf, view.len)
             self.count += n

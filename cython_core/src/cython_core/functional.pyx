@@ -154,6 +154,11 @@ def scaled_dot_product_attention(query, keys, values):
 def mse_loss(predictions, targets):
     """The mean of (p - t)². Targets may be Values. ValueError where the sizes differ."""
     p = all_scalars(predictions, "mse_loss")
+    numbers = Numbers()
+    if numbers.take(targets):
+        same_count("mse_loss", p.count, numbers.count)
+        p.push(NULL, 0.0, 0, numbers.count)
+        return record_fused(MSE_LOSS, p, 0, 0, numbers)
     t = all_scalars(targets, "mse_loss")
     same_count("mse_loss", p.count, t.count)
     p.append(t)
@@ -189,29 +194,36 @@ def cross_entropy(logits, classes):
     """The mean of -log softmax(x)[class]: a batch of logits and as many class indices, or one
     sample and its class. TypeError if a class is no integer, ValueError if it is out of range."""
     cdef str what = "cross_entropy"
-    logits = sequence_of(logits)
-    batch = bool(logits) and is_sequence(logits[0])
-    cdef list rows = [arguments_of(sample, what) for sample in (logits if batch else [logits])]
+    cdef Arguments row, arguments = Arguments()
+    cdef Py_ssize_t width, samples
+    cdef list rows = None
+    if arguments.take(logits):
+        samples = (<Vector>logits).length if (<Vector>logits).nested else 1
+        width = arguments.count // samples
+    else:
+        logits = sequence_of(logits)
+        batch = bool(logits) and is_sequence(logits[0])
+        rows = [arguments_of(sample, what) for sample in (logits if batch else [logits])]
+        samples = len(rows)
+        width = (<Arguments>rows[0]).count
     indices = list(classes) if is_sequence(classes) else [classes]
-    same_count(what, len(rows), len(indices))
-    cdef Arguments row
-    cdef Py_ssize_t width = (<Arguments>rows[0]).count
+    same_count(what, samples, len(indices))
     if width == 0:
         raise ValueError("cross_entropy needs at least one logit a sample, got none")
     chosen = Numbers()
     for c in indices:
-        chosen.add(class_index(c, width))
-    arguments = Arguments()
-    for row in rows:
-        if row.count != width:
-            raise ValueError(f"cross_entropy with rows of {width} and {row.count} logits")
-        arguments.append(row)
-    return record_fused(CROSS_ENTROPY, arguments, len(rows), width, chosen)
+        chosen.add(<double>class_index(c, width))
+    if rows is not None:
+        for row in rows:
+            if row.count != width:
+                raise ValueError(f"cross_entropy with rows of {width} and {row.count} logits")
+            arguments.append(row)
+    return record_fused(CROSS_ENTROPY, arguments, samples, width, chosen)
 
 
-cdef object class_index(object c, object width):
+cdef Py_ssize_t class_index(object c, Py_ssize_t width) except -1:
     try:
-        i = as_index(c)
+        i = c if type(c) is int else as_index(c)
     except TypeError:
         raise TypeError(f"a class is an integer index, got {describe(c)}") from None
     if not 0 <= i < width:

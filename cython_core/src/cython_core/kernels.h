@@ -21,6 +21,7 @@
 #if defined(__GNUC__)
   /* Eight doubles, at any address that a double may have. */
   typedef double doubles __attribute__((vector_size(64), aligned(8), may_alias));
+  enum { TERMS = 128 };  /* rows of m, sixteen columns each, that the first cache holds */
 #endif
 
 /* out[o][j] = start[o][j] + s[o][k] * m[k][j] for k from 0 up. start may be out itself. The distances
@@ -33,42 +34,54 @@ KERNEL void multiply_add(
 ) {
     ptrdiff_t j = 0;
 #if defined(__GNUC__)
-    for (; j + 16 <= columns; j += 16) {
-        ptrdiff_t o = 0;
-        for (; o + 4 <= rows; o += 4) {
-            double *y0 = out + o * out_row + j, *y1 = y0 + out_row, *y2 = y1 + out_row,
-                   *y3 = y2 + out_row;
-            const double *z0 = start + o * start_row + j, *z1 = z0 + start_row,
-                         *z2 = z1 + start_row, *z3 = z2 + start_row;
-            const double *x = s + o * s_row, *row = m + j;
-            doubles a0 = *(const doubles *)z0, b0 = *(const doubles *)(z0 + 8);
-            doubles a1 = *(const doubles *)z1, b1 = *(const doubles *)(z1 + 8);
-            doubles a2 = *(const doubles *)z2, b2 = *(const doubles *)(z2 + 8);
-            doubles a3 = *(const doubles *)z3, b3 = *(const doubles *)(z3 + 8);
-            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) {
-                doubles p = *(const doubles *)row, q = *(const doubles *)(row + 8);
-                a0 += x[0] * p, b0 += x[0] * q;
-                a1 += x[s_row] * p, b1 += x[s_row] * q;
-                a2 += x[2 * s_row] * p, b2 += x[2 * s_row] * q;
-                a3 += x[3 * s_row] * p, b3 += x[3 * s_row] * q;
+    double panel[TERMS * 16] __attribute__((aligned(64)));
+    int packed = rows >= 16 && terms * (m_row < 0 ? -m_row : m_row) > 4096;
+    for (; j + 16 <= columns; j += 16)
+        for (ptrdiff_t k = 0; k < terms; k += TERMS) {
+            ptrdiff_t count = terms - k < TERMS ? terms - k : TERMS, o = 0, p_row = m_row;
+            const double *p = m + k * m_row + j, *from = (k ? out : start) + j;
+            ptrdiff_t from_row = k ? out_row : start_row;
+            if (packed) {
+                for (ptrdiff_t i = 0; i < count; i++) {
+                    *(doubles *)(panel + 16 * i) = *(const doubles *)(p + i * m_row);
+                    *(doubles *)(panel + 16 * i + 8) = *(const doubles *)(p + i * m_row + 8);
+                }
+                p = panel, p_row = 16;
             }
-            *(doubles *)y0 = a0, *(doubles *)(y0 + 8) = b0;
-            *(doubles *)y1 = a1, *(doubles *)(y1 + 8) = b1;
-            *(doubles *)y2 = a2, *(doubles *)(y2 + 8) = b2;
-            *(doubles *)y3 = a3, *(doubles *)(y3 + 8) = b3;
-        }
-        for (; o < rows; o++) {
-            double *y = out + o * out_row + j;
-            const double *z = start + o * start_row + j;
-            const double *x = s + o * s_row, *row = m + j;
-            doubles a = *(const doubles *)z, b = *(const doubles *)(z + 8);
-            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) {
-                a += x[0] * *(const doubles *)row;
-                b += x[0] * *(const doubles *)(row + 8);
+            for (; o + 4 <= rows; o += 4) {
+                double *y0 = out + o * out_row + j, *y1 = y0 + out_row, *y2 = y1 + out_row,
+                       *y3 = y2 + out_row;
+                const double *z0 = from + o * from_row, *z1 = z0 + from_row, *z2 = z1 + from_row,
+                             *z3 = z2 + from_row;
+                const double *x = s + o * s_row + k * s_step, *row = p;
+                doubles a0 = *(const doubles *)z0, b0 = *(const doubles *)(z0 + 8);
+                doubles a1 = *(const doubles *)z1, b1 = *(const doubles *)(z1 + 8);
+                doubles a2 = *(const doubles *)z2, b2 = *(const doubles *)(z2 + 8);
+                doubles a3 = *(const doubles *)z3, b3 = *(const doubles *)(z3 + 8);
+                for (ptrdiff_t i = 0; i < count; i++, x += s_step, row += p_row) {
+                    doubles p0 = *(const doubles *)row, p1 = *(const doubles *)(row + 8);
+                    a0 += x[0] * p0, b0 += x[0] * p1;
+                    a1 += x[s_row] * p0, b1 += x[s_row] * p1;
+                    a2 += x[2 * s_row] * p0, b2 += x[2 * s_row] * p1;
+                    a3 += x[3 * s_row] * p0, b3 += x[3 * s_row] * p1;
+                }
+                *(doubles *)y0 = a0, *(doubles *)(y0 + 8) = b0;
+                *(doubles *)y1 = a1, *(doubles *)(y1 + 8) = b1;
+                *(doubles *)y2 = a2, *(doubles *)(y2 + 8) = b2;
+                *(doubles *)y3 = a3, *(doubles *)(y3 + 8) = b3;
             }
-            *(doubles *)y = a, *(doubles *)(y + 8) = b;
+            for (; o < rows; o++) {
+                double *y = out + o * out_row + j;
+                const double *z = from + o * from_row;
+                const double *x = s + o * s_row + k * s_step, *row = p;
+                doubles a = *(const doubles *)z, b = *(const doubles *)(z + 8);
+                for (ptrdiff_t i = 0; i < count; i++, x += s_step, row += p_row) {
+                    a += x[0] * *(const doubles *)row;
+                    b += x[0] * *(const doubles *)(row + 8);
+                }
+                *(doubles *)y = a, *(doubles *)(y + 8) = b;
+            }
         }
-    }
     for (; j + 8 <= columns; j += 8)
         for (ptrdiff_t o = 0; o < rows; o++) {
             double *y = out + o * out_row + j;
