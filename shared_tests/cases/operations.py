@@ -105,7 +105,7 @@ UNARY = (
     ),
     unary(
         "sqrt", math.sqrt, lambda x, y: 0.5 / y, POSITIVE,
-        ((0.0, 0.0, inf), (-0.0, -0.0, None), (inf, inf, 0), (nan, nan, nan), (-1.0, DOMAIN), (-inf, DOMAIN)),
+        ((0.0, 0.0, inf), (-0.0, -0.0, -inf), (inf, inf, 0), (nan, nan, nan), (-1.0, DOMAIN), (-inf, DOMAIN)),
     ),
     unary(
         "sin", math.sin, lambda x, y: math.cos(x), (*ANY, 1000.0),

@@ -184,17 +184,20 @@ cdef void leave_block(Cell *c) noexcept:
     drop(c.left)
 
 
+cdef inline void keep_computed(Cell *anchor) noexcept nogil:
+    """Before data are set: softmax and its like go on from what they computed."""
+    cdef Fused *f = anchor.right.fused
+    if f.computed == f.data and anchor.code != BLOCK:
+        f.computed = f.before + f.outputs
+        memcpy(f.computed, f.data, f.outputs * sizeof(double))
+
+
 cdef void set_data(Cell *c, double number) noexcept nogil:
-    cdef Fused *f
     if c.code >= LEAF:
         c.data.number = number
         return
     if c.code == ELEMENT:
-        f = c.left.right.fused
-        if f.computed == f.data and c.left.code != BLOCK:
-            # Softmax and its like go on from what they computed.
-            f.computed = f.before + f.outputs
-            memcpy(f.computed, f.data, f.outputs * sizeof(double))
+        keep_computed(c.left)
     c.data.place[0] = number
 
 
@@ -245,11 +248,15 @@ cdef void keep_unreached(Fused *f) noexcept nogil:
 
 # Operands, which may be runs of elements -----------------------------------------------------
 
-cdef void gather(Fused *f, double *xs) noexcept nogil:
+cdef inline void gather(Fused *f, double *xs) noexcept nogil:
     """The data of all operands."""
-    cdef Py_ssize_t i
-    cdef Operand *o = f.operands
-    for i in range(f.count):
+    gather_some(f, f.operands, f.size, xs)
+
+
+cdef void gather_some(Fused *f, Operand *o, Py_ssize_t count, double *xs) noexcept nogil:
+    """The data of so many scalars from the operand o on."""
+    while count > 0:
+        count -= o.count
         if o.value == NULL:
             if o.offset < 0:
                 xs[0] = o.number

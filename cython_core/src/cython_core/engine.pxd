@@ -68,7 +68,6 @@ cdef struct Fused:
     PyObject *owner         # strong: a custom operation's name, a layer's parameters
     Cell *output            # weak: the Value that a CUSTOM_ANCHOR works for
     int operation           # of an elementwise block
-    bint several            # whether each of its elements has a constant of its own
     Py_ssize_t outputs      # elements of the block
     double *data            # theirs, as consumers and users see them
     double *computed        # the same, until a user sets data: then as computed
@@ -169,14 +168,16 @@ cdef enum:
 
 cdef class Vector:
     cdef tuple values           # Values, or Vectors of one length; None where nobody asked for them
-    cdef Operand *runs          # the same as runs of blocks; NULL where they are Values of their own
+    cdef Operand *runs          # the same as runs of blocks; NULL where only values has them
+    cdef Operand run            # room for a single one
     cdef Py_ssize_t run_count
     cdef Py_ssize_t length
-    cdef Py_ssize_t width       # of the rows, where runs is one run of several rows
+    cdef Py_ssize_t width       # of the rows, where the run is one of several rows
     cdef bint nested
     cdef tuple elements(self)
-    cdef void forget_runs(self) noexcept
+    cdef void forget(self) noexcept
     cdef void hold_values(self, tuple items) noexcept
+    cdef void hold_run(self, Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width) noexcept
 
 
 # A growing list of arguments, which owns the references in it.
@@ -189,6 +190,8 @@ cdef class Arguments:
     cdef int add(self, object x) except -1
     cdef bint take(self, object values) except -1
     cdef int extend(self, object values, str what) except -1
+    cdef int extend_rows(self, Vector values) except -1
+    cdef bint holds_number(self) noexcept
     cdef int append(self, Arguments others) except -1
     cdef list items(self)
 
@@ -270,6 +273,8 @@ cdef bint is_sequence(object x) except -1
 cdef double as_float(object x) except? -1.0
 cdef object describe(object x)
 cdef Vector vector(tuple values)
+cdef Vector flat_vector(Arguments arguments)
+cdef Py_ssize_t width_of(Vector values) noexcept
 cdef Numbers numbers_among(object values, str what)
 cdef object scalars_of(Vector values)
 cdef Arguments arguments_of(object values, str what)
@@ -283,5 +288,5 @@ cdef object through_layers(tuple layers, Arguments inputs, Numbers constants, Py
 cdef object one_through_layers(tuple layers, object inputs)
 cdef bint are_free(Arguments inputs) noexcept
 cdef Vector record_block(Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=*,
-                         Py_ssize_t m=*, Numbers constants=*, Py_ssize_t sums=*,
-                         object owner=*, int operation=*)
+                         Py_ssize_t m=*, Numbers constants=*, int operation=*,
+                         Py_ssize_t width=*)

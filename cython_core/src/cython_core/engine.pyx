@@ -18,7 +18,7 @@ from cpython.buffer cimport (
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsDouble
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memchr, memcpy, memset
 
 cimport cython
 
@@ -30,6 +30,7 @@ __all__ = ["Tape", "Value", "Vector", "no_grad"]
 include "arena.pxi"
 include "operations.pxi"
 include "blocks.pxi"
+include "vectors.pxi"
 include "tape.pxi"
 
 # ---------------------------------------------------------------------------------------------
@@ -173,14 +174,7 @@ cdef inline Value record2(int code, double data, Cell *a, Cell *b):
 
 cdef inline Value apply1(int code, Cell *a, double constant):
     """An operation of one operand, and maybe a number on either side."""
-    cdef double x = value_of(a), y
-    if code <= LEAKY_RELU:
-        y = checked_unary(code, x, constant)
-    elif code < NUMBER_SUBTRACT:
-        y = binary(code, x, constant)
-    else:
-        y = binary(code, constant, x)
-    return record1(code, y, a, constant)
+    return record1(code, applied(code, value_of(a), constant), a, constant)
 
 
 cdef inline Value apply2(int code, Cell *a, Cell *b):
@@ -206,26 +200,29 @@ cdef inline object reflect(int number_with, object b, object a):
 
 cdef str name_of(Cell *c):
     cdef int code = c.code
-    cdef object number
     if code == ELEMENT:
-        return name_of_element(c.left)
+        return name_of_element(c.left, c.index)
     if code < FIRST_NODE:
         return <str>c.left.right.fused.owner if code == CUSTOM else ""
-    if code < LEAKY_RELU:
-        return UNARY_NAMES[code - FIRST_NODE]
     if code < FIRST_BINARY:
-        number = c.right.constant
-        if code == LEAKY_RELU:
-            return f"leaky_relu({number!r})"
-        if code < NUMBER_SUBTRACT:
-            return f"{NUMBER_RIGHT_NAMES[code - ADD_NUMBER]} {number!r}"
-        return f"{number!r} {NUMBER_LEFT_NAMES[code - NUMBER_SUBTRACT]}"
+        return name_of_one(code, c.right.constant)
     if code < FIRST_FUSED:
         return NUMBER_RIGHT_NAMES[code - ADD]
     return FUSED_NAMES[code - FIRST_FUSED]
 
 
-cdef str name_of_element(Cell *anchor):
+cdef str name_of_one(int code, object number):
+    """Of an operation of one operand, and maybe a number."""
+    if code < LEAKY_RELU:
+        return UNARY_NAMES[code - FIRST_NODE]
+    if code == LEAKY_RELU:
+        return f"leaky_relu({number!r})"
+    if code < NUMBER_SUBTRACT:
+        return f"{NUMBER_RIGHT_NAMES[code - ADD_NUMBER]} {number!r}"
+    return f"{number!r} {NUMBER_LEFT_NAMES[code - NUMBER_SUBTRACT]}"
+
+
+cdef str name_of_element(Cell *anchor, Py_ssize_t i):
     cdef Fused *f = anchor.right.fused
     cdef str name
     if anchor.code == BLOCK:
@@ -233,6 +230,12 @@ cdef str name_of_element(Cell *anchor):
     if anchor.code == PERCEPTRONS:
         name = (<Perceptrons>f.owner).activation_name()
         return f"{name}(dot)" if name else "dot"
+    if anchor.code == LINEAR:
+        return "dot"
+    if anchor.code == EACH:
+        return name_of_one(f.operation, constant_of(f))
+    if anchor.code == BOTH:
+        return name_of_both(anchor, i)
     return JOINT_NAMES[anchor.code - SOFTMAX]
 
 
@@ -254,17 +257,14 @@ cdef tuple operands_of(Cell *c):
 
 
 cdef tuple operands_of_element(Cell *anchor, Py_ssize_t i):
-    cdef Fused *f = anchor.right.fused
-    cdef Py_ssize_t sample
     if anchor.code == BLOCK:
         return ()
+    operands = values_among([v for part in parts_of(anchor, i) for v in part])
     if anchor.code == PERCEPTRONS:
-        neurons = <Perceptrons>f.owner
-        sample = i // neurons.n_out
-        i -= sample * neurons.n_out
-        inputs = values_among(items(f, sample * f.n, (sample + 1) * f.n))
-        return (*neurons.rows[i], *inputs, neurons.biases[i])
-    return values_among(items(f, 0, f.size))
+        neurons = <Perceptrons>anchor.right.fused.owner
+        i %= neurons.n_out
+        return (*neurons.rows[i], *operands, neurons.biases[i])
+    return operands
 
 
 # ---------------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ cdef class Arguments:
         """Add the elements of a Vector, row by row, if they are runs of blocks; False if not."""
         cdef Vector v
         cdef Py_ssize_t i
-        if type(values) is not Vector:
+        if not isinstance(values, Vector):
             return False
         v = <Vector>values
         for i in range(v.run_count):
@@ -338,14 +338,33 @@ cdef class Arguments:
             pass
         elif isinstance(values, Vector):
             v = <Vector>values
-            if not v.nested and self.take(v):
-                return 0
+            if not v.nested:
+                return self.extend_rows(v)
             values = v.elements()
         elif isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise TypeError(f"{what} needs a sequence of Values and numbers, got {describe(values)}")
         for x in values:
             self.add(x)
         return 0
+
+    cdef int extend_rows(self, Vector values) except -1:
+        """All scalars of a Vector, row by row."""
+        if self.take(values):
+            return 0
+        if values.nested:
+            for row in values.values:
+                self.extend_rows(<Vector>row)
+        else:
+            for v in values.values:
+                self.add(v)
+        return 0
+
+    cdef bint holds_number(self) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self.runs):
+            if self.operands[i].value == NULL:
+                return True
+        return False
 
     cdef list items(self):
         """As Python objects."""
@@ -522,7 +541,6 @@ cdef Value anchor_of(
     cdef Cell *anchor = cell_of(node)
     cdef Fused *f = anchor.right.fused
     f.operation = operation
-    f.several = constants is not None and constants.count > 1
     compute(anchor)
     if unlikely(no_grad_blocks) and not recording():
         return leaves_of(f)
@@ -538,11 +556,11 @@ cdef Value leaves_of(Fused *f):
 
 cdef Vector record_block(
     Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=0, Py_ssize_t m=0,
-    Numbers constants=None, Py_ssize_t sums=0, object owner=None, int operation=0,
+    Numbers constants=None, int operation=0, Py_ssize_t width=0,
 ):
-    """Many elements from many operands."""
-    anchor = anchor_of(code, arguments, outputs, n, m, constants, sums, owner, operation)
-    return block_vector(cell_of(anchor), 0, outputs, 0)
+    """Many elements from many operands, in rows where width is not 0."""
+    anchor = anchor_of(code, arguments, outputs, n, m, constants, 0, None, operation)
+    return block_vector(cell_of(anchor), 0, outputs, width)
 
 
 cdef inline double total(double *xs, Py_ssize_t count) noexcept nogil:
@@ -591,30 +609,18 @@ cdef inline double norm_factor(double *xs, Py_ssize_t count, double eps) noexcep
     return sqrt(s / count + eps)
 
 
-cdef void attention_weights(double *xs, Fused *f, double *weights) noexcept nogil:
-    cdef Py_ssize_t d = f.n, n = f.m, i, j
-    cdef double root = sqrt(<double>d), s
-    cdef double *key
-    for j in range(n):
-        key = xs + d + j * d
-        s = 0.0
-        for i in range(d):
-            s += xs[i] * key[i]
-        weights[j] = s / root
-    softmax(weights, weights, n)
-
-
 cdef int compute(Cell *c) except -1:
     """The data of a node with many operands, or of the outputs of an anchor."""
     cdef Fused *f = c.right.fused
-    cdef Py_ssize_t i, j, n, count = f.size
+    cdef Py_ssize_t i, n, count = f.size
     cdef double y, m, s
     cdef double *xs = scratch
-    cdef double *ys = f.data
     cdef double *row
     cdef int code = c.code
-    f.computed = ys
-    if code == PERCEPTRONS:
+    if code >= SOFTMAX:
+        f.computed = f.data
+        if code != PERCEPTRONS:
+            return compute_block(c, NULL)
         (<Perceptrons>f.owner).compute(xs, f)
         return 0
     gather(f, xs)
@@ -625,34 +631,7 @@ cdef int compute(Cell *c) except -1:
             y += xs[i] * xs[n + i]
         c.data.number = y
         return 0
-    if code == SOFTMAX:
-        softmax(xs, ys, count)
-        return 0
-    elif code == LOG_SOFTMAX:
-        m = largest(xs, count)
-        s = log(sum_of_exps(xs, count, m))
-        for i in range(count):
-            ys[i] = (xs[i] - m) - s
-        return 0
-    elif code == RMS_NORM:
-        y = norm_factor(xs, count, f.constants[0])
-        if y == 0.0:
-            numbers = [xs[i] for i in range(count)]
-            fail(ZeroDivisionError, f"rms_norm({reprlib.repr(numbers)})")
-        y = 1.0 / y
-        for i in range(count):
-            ys[i] = xs[i] * y
-        return 0
-    elif code == ATTENTION:
-        attention_weights(xs, f, xs + count)
-        row = xs + f.n + f.m * f.n  # the values
-        for i in range(f.outputs):
-            y = 0.0
-            for j in range(f.m):
-                y += xs[count + j] * row[j * f.outputs + i]
-            ys[i] = y
-        return 0
-    elif code == SUM:
+    if code == SUM:
         y = total(xs, count)
     elif code == MEAN:
         y = total(xs, count) / count
@@ -701,10 +680,8 @@ cdef void spread(Cell *c) noexcept:
     cdef Fused *f = c.right.fused
     cdef Operand *o = f.operands
     cdef Py_ssize_t i, j, n, count = f.size
-    cdef double above = c.grad.number, y = c.data.number, s, r, local
+    cdef double above = c.grad.number, y = c.data.number, local
     cdef double *xs = scratch
-    cdef double *ys = f.computed
-    cdef double *gs = f.grad
     cdef double *row
     cdef Cursor weight, x
     cdef int code = c.code
@@ -713,15 +690,15 @@ cdef void spread(Cell *c) noexcept:
         j = 0
         for i in range(f.count):  # from first to last, like any operation of two operands
             for n in range(o[i].count):
-                if is_anchor(o[i].value):
-                    receivers(o[i].value, o[i].offset + n, 1)[0] += f.constants[j] * above
-                else:
-                    give(o[i].value, f.constants[j] * above)
+                give_to(&o[i], n, f.constants[j] * above)
                 j += 1
         return
-    if code == PERCEPTRONS:
-        (<Perceptrons>f.owner).spread(xs, f)
-        keep_unreached(f)
+    if code >= SOFTMAX:
+        if code == PERCEPTRONS:
+            (<Perceptrons>f.owner).spread(xs, f)
+            keep_unreached(f)
+        else:
+            spread_block(c)
         return
     gather(f, xs)
     if code == DOT:
@@ -735,23 +712,7 @@ cdef void spread(Cell *c) noexcept:
         give_at(&x, f, above)
         return
     # From here on xs[i] becomes what operand i is given.
-    if code == SOFTMAX:
-        softmax_contributions(ys, gs, xs, count)
-    elif code == LOG_SOFTMAX:
-        s = total(gs, count)
-        for i in range(count):
-            xs[i] = gs[i] - exp(ys[i]) * s
-    elif code == RMS_NORM:
-        r = 1.0 / norm_factor(xs, count, f.constants[0])
-        s = 0.0
-        for i in range(count):
-            s += gs[i] * xs[i]
-        s = r * r * r * s / count
-        for i in range(count):
-            xs[i] = r * gs[i] - xs[i] * s
-    elif code == ATTENTION:
-        spread_attention(xs, f)
-    elif code == SUM:
+    if code == SUM:
         for i in range(count):
             xs[i] = above
     elif code == MEAN:
@@ -789,8 +750,6 @@ cdef void spread(Cell *c) noexcept:
             for j in range(f.m):
                 row[j] = row[j] / f.n * above
     give_all(o, f.count, xs + count)
-    if f.outputs:
-        keep_unreached(f)
 
 
 cdef void softmax_contributions(
@@ -804,59 +763,29 @@ cdef void softmax_contributions(
         xs[i] = ys[i] * (gs[i] - s)
 
 
-cdef void spread_attention(double *xs, Fused *f) noexcept nogil:
-    cdef Py_ssize_t d = f.n, n = f.m, m = f.outputs, i, j, c
-    cdef double root = sqrt(<double>d), s
-    cdef double *query = xs
-    cdef double *keys = xs + d
-    cdef double *values = keys + n * d
-    cdef double *weights = values + n * m
-    cdef double *to_scores = weights + n
-    cdef double *to_query = to_scores + n
-    attention_weights(xs, f, weights)
-    for j in range(n):
-        s = 0.0
-        for c in range(m):
-            s += f.grad[c] * values[j * m + c]
-        to_scores[j] = s
-        for c in range(m):
-            values[j * m + c] = weights[j] * f.grad[c]
-    softmax_contributions(weights, to_scores, to_scores, n)
-    for j in range(n):
-        to_scores[j] = to_scores[j] / root
-    for i in range(d):
-        s = 0.0
-        for j in range(n):
-            s += to_scores[j] * keys[j * d + i]
-        to_query[i] = s
-    for j in range(n):
-        for i in range(d):
-            keys[j * d + i] = to_scores[j] * query[i]
-    for i in range(d):
-        query[i] = to_query[i]
-
-
 # ---------------------------------------------------------------------------------------------
 # Backward
 # ---------------------------------------------------------------------------------------------
 
 
-cdef inline void give(Cell *c, double contribution) noexcept:
-    """Add to a gradient. That of a node that an operation made first starts from zero."""
+cdef inline double *receiver(Cell *c) noexcept nogil:
+    """The gradient that is about to be given to. That of a node begins at zero."""
     if c.code >= FIRST_NODE:
         if mark(c):
             c.grad.number = 0.0
-        c.grad.number += contribution
-    elif c.code == LEAF:
-        c.grad.number += contribution
     elif c.code == VIEW:
-        c.grad.place[0] += contribution
+        return c.grad.place
     elif c.code == ELEMENT:
-        receivers(c.left, c.index, 1)[0] += contribution
-    else:
+        return receivers(c.left, c.index, 1)
+    elif c.code == CUSTOM:
         if mark(c.left):
             c.grad.number = 0.0
-        c.grad.number += contribution
+    return &c.grad.number
+
+
+cdef inline void give(Cell *c, double contribution) noexcept:
+    """Add to a gradient."""
+    receiver(c)[0] += contribution
 
 
 cdef inline void step(Cell *c) noexcept:
@@ -883,18 +812,8 @@ cdef inline void step(Cell *c) noexcept:
         a = data_of(c.left)
         b = data_of(c.right.value)
         y = c.data.number
-        if code == DIVIDE:
-            give(c.left, 1.0 / b * above)
-            give(c.right.value, -(y / b) * above)
-        elif code == POWER:
-            give(c.left, power_slope_base(a, b) * above)
-            give(c.right.value, power_slope_exponent(a, b, y) * above)
-        elif code == MAXIMUM:
-            give(c.left, (0.5 if a == b else 0.0 if a < b else 1.0) * above)
-            give(c.right.value, (0.5 if a == b else 0.0 if b < a else 1.0) * above)
-        else:
-            give(c.left, (0.5 if a == b else 0.0 if a > b else 1.0) * above)
-            give(c.right.value, (0.5 if a == b else 0.0 if b > a else 1.0) * above)
+        give(c.left, slope_left(code, a, b, y) * above)
+        give(c.right.value, slope_right(code, a, b, y) * above)
 
 
 cdef uint64_t backwards = 0     # how many have run
@@ -1244,6 +1163,9 @@ cdef class Value:
             return None
         f = c.left.right.fused
         i = c.index
+        if c.left.code == LINEAR:
+            weights, inputs, *bias = parts_of(c.left, i)
+            return weights, inputs, bias[0][0] if bias else 0.0, "", f.grad[i]
         if c.left.code == PERCEPTRONS:
             neurons = <Perceptrons>f.owner
             above = neurons.gradient_at_sum(f, i, f.grad[i])
@@ -1405,6 +1327,9 @@ if sizeof(Cell) != CELL or (<PyObject *>Value == NULL) or sizeof(Slab) > HEADER:
 cdef enum:
     PLUS, MINUS, TIMES, OVER, TO_THE, MAXIMUM_OF, MINIMUM_OF
 
+cdef enum:
+    DATA, GRAD, ABOVE           # which numbers of a Vector; ABOVE: what backward begins with
+
 
 @cython.freelist(64)
 cdef class Vector:
@@ -1418,6 +1343,15 @@ cdef class Vector:
     __array_ufunc__ = None
 
     def __init__(self, values):
+        cdef Py_ssize_t width = 0
+        numbers = Numbers()
+        if take_rows(numbers, values, &width):
+            anchor = leaf_block(numbers.count)
+            memcpy(
+                cell_of(anchor).right.fused.data, numbers.data, numbers.count * sizeof(double)
+            )
+            self.hold_run(cell_of(anchor), 0, numbers.count, width)
+            return
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise TypeError(f"Vector needs a sequence of Values, got {describe(values)}")
         items = tuple([as_element(v) for v in values])
@@ -1431,40 +1365,50 @@ cdef class Vector:
         self.values = ()
 
     def __dealloc__(self):
-        self.forget_runs()
+        self.forget()
 
-    cdef void forget_runs(self) noexcept:
+    cdef void forget(self) noexcept:
         cdef Py_ssize_t i
         for i in range(self.run_count):
             let_go(self.runs[i].value)
-        free(self.runs)
+        if self.runs != &self.run:
+            free(self.runs)
         self.runs = NULL
         self.run_count = 0
 
     cdef void hold_values(self, tuple items) noexcept:
-        self.forget_runs()
+        self.forget()
         self.values = items
         self.length = len(items)
         self.nested = self.length > 0 and isinstance(items[0], Vector)
 
+    cdef void hold_run(
+        self, Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width
+    ) noexcept:
+        """Elements of a block; rows of them where width is not 0."""
+        self.forget()
+        hold(anchor)
+        self.run.value = anchor
+        self.run.offset = offset
+        self.run.count = count
+        self.runs = &self.run
+        self.run_count = 1
+        self.values = None
+        self.nested = width != 0
+        self.width = width
+        self.length = count // width if width else count
+
     cdef tuple elements(self):
         """Its Values, or Vectors."""
-        cdef Py_ssize_t i, k
-        cdef Operand *o
-        if self.values is not None:
-            return self.values
-        items = []
-        for i in range(self.run_count):
-            o = &self.runs[i]
+        cdef Py_ssize_t i
+        if self.values is None:
             if self.nested:
-                for k in range(self.length):
-                    items.append(
-                        block_vector(o.value, o.offset + k * self.width, self.width, 0)
-                    )
+                self.values = tuple([
+                    block_vector(self.run.value, self.run.offset + i * self.width, self.width, 0)
+                    for i in range(self.length)
+                ])
             else:
-                for k in range(o.count):
-                    items.append(element(o.value, o.offset + k))
-        self.values = tuple(items)
+                self.values = tuple(items_of(self.runs, NULL, 0, self.length))
         return self.values
 
     # A sequence ------------------------------------------------------------------------------
@@ -1476,20 +1420,25 @@ cdef class Vector:
         return iter(self.elements())
 
     def __getitem__(self, index):
-        cdef Py_ssize_t i, start, stop, step
-        cdef Operand *o = self.runs
-        if isinstance(index, slice):
-            if self.run_count == 1 and not self.nested:
-                start, stop, step = index.indices(self.length)
-                if step == 1 and start < stop:
-                    return block_vector(o.value, o.offset + start, stop - start, 0)
-            return vector(self.elements()[index])
-        if self.values is None and self.run_count == 1 and not self.nested and type(index) is int:
+        cdef Py_ssize_t i, start, stop, step, width
+        if self.runs != &self.run:
+            pass
+        elif type(index) is slice:
+            start, stop, step = index.indices(self.length)
+            if step == 1 and start < stop:
+                width = self.width if self.nested else 1
+                return block_vector(
+                    self.run.value, self.run.offset + start * width, (stop - start) * width,
+                    self.width,
+                )
+        elif self.values is None and not self.nested and type(index) is int:
             i = index
             if i < 0:
                 i += self.length
             if 0 <= i < self.length:
-                return element(o.value, o.offset + i)
+                return element(self.run.value, self.run.offset + i)
+        if isinstance(index, slice):
+            return vector(self.elements()[index])
         return self.elements()[index]
 
     def __contains__(self, value):
@@ -1504,26 +1453,20 @@ cdef class Vector:
     @property
     def data(self):
         """The data of its Values, a list of floats; settable from a number or a sequence."""
-        return [v.data for v in self.elements()]
+        return read(self, DATA)
 
     @data.setter
     def data(self, numbers):
-        pairs = assign(self, numbers)
-        catch_up_all()
-        for v, number in pairs:
-            set_data(cell_of(v), number)
+        write(self, DATA, numbers)
 
     @property
     def grad(self):
         """The gradients of its Values, a list of floats; settable like data."""
-        return [v.grad for v in self.elements()]
+        return read(self, GRAD)
 
     @grad.setter
     def grad(self, numbers):
-        pairs = assign(self, numbers)
-        catch_up_all()
-        for v, number in pairs:
-            set_grad(cell_of(v), number)
+        write(self, GRAD, numbers)
 
     # Arithmetic ------------------------------------------------------------------------------
 
@@ -1708,19 +1651,22 @@ cdef class Vector:
 
     def backward(self, grad=None):
         """Value.backward of all elements at once; grad a number or one for each, by default 1."""
-        pairs = assign(self, 1.0 if grad is None else grad)
-        catch_up_all()
-        for v, above in pairs:
-            give(cell_of(v), above)
+        write(self, ABOVE, 1.0 if grad is None else grad)
         run_backward()
 
     def zero_grad(self):
         """Set grad to 0.0 on every scalar."""
-        self.grad = 0.0
+        write(self, GRAD, 0.0)
 
     def detach(self):
         """A Vector of leaves with the same data."""
-        return vector(tuple([v.detach() for v in self.elements()]))
+        cdef Cell *anchor
+        if self.runs == NULL:
+            return vector(tuple([v.detach() for v in self.values]))
+        leaves = leaf_block(scalars_in(self))
+        anchor = cell_of(leaves)
+        copy_data(self, anchor.right.fused.data)
+        return block_vector(anchor, 0, anchor.right.fused.outputs, self.width)
 
 
 cdef Vector vector(tuple values):
@@ -1733,19 +1679,55 @@ cdef Vector vector(tuple values):
 cdef Vector block_vector(Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width):
     """A Vector of elements of a block; of rows of them where width is not 0."""
     cdef Vector result = Vector.__new__(Vector)
-    result.runs = <Operand *>malloc(sizeof(Operand))
-    if result.runs == NULL:
-        raise MemoryError("no memory for another Vector")
-    hold(anchor)
-    result.runs[0].value = anchor
-    result.runs[0].offset = offset
-    result.runs[0].count = count
-    result.run_count = 1
-    result.values = None
-    result.nested = width != 0
-    result.width = width
-    result.length = count // width if width else count
+    result.hold_run(anchor, offset, count, width)
     return result
+
+
+cdef Vector flat_vector(Arguments arguments):
+    """A Vector of the Values among which there is no number. It takes them over."""
+    cdef Vector result = Vector.__new__(Vector)
+    if arguments.runs == 0:
+        return result
+    if arguments.runs == 1 and is_anchor(arguments.operands[0].value):
+        result.hold_run(
+            arguments.operands[0].value, arguments.operands[0].offset, arguments.count, 0
+        )
+        return result
+    result.runs = arguments.operands
+    result.run_count = arguments.runs
+    result.length = arguments.count
+    result.values = None
+    arguments.operands = NULL
+    arguments.count = arguments.runs = arguments.capacity = 0
+    return result
+
+
+cdef bint take_rows(Numbers numbers, object values, Py_ssize_t *width) except -1:
+    """The numbers of a list, tuple or array, or of one of rows of one length; width is theirs.
+
+    False for anything else."""
+    cdef Py_ssize_t before
+    if type(values) is not list and type(values) is not tuple:
+        if not PyObject_CheckBuffer(values):
+            return False
+        if getattr(values, "ndim", 1) == 2:
+            width[0] = values.shape[1]
+        elif getattr(values, "ndim", 1) != 1:
+            return False
+        return numbers.take(values) and numbers.count > 0
+    if not values:
+        return False
+    if type(values[0]) is not list and type(values[0]) is not tuple:
+        return numbers.take(values)
+    width[0] = len(values[0])
+    for row in values:
+        before = numbers.count
+        if (
+            (type(row) is not list and type(row) is not tuple) or not numbers.take(row)
+            or numbers.count - before != width[0]
+        ):
+            return False
+    return width[0] > 0
 
 
 cdef object as_element(object v):
@@ -1768,75 +1750,211 @@ cdef object checked(object result, object other):
     return result
 
 
-cdef list assign(Vector self, object numbers):
-    """Each scalar with its number; all are checked before the first is set."""
-    cdef list pairs = []
+cdef list read(Vector self, int which):
+    cdef Py_ssize_t i
+    cdef Operand *run = self.runs
+    cdef double *numbers
+    cdef list found
+    if run == NULL:
+        return [v.data if which == DATA else v.grad for v in self.values]
+    found = []
+    while run < self.runs + self.run_count:
+        if is_anchor(run.value):
+            numbers = run.value.right.fused.data if which == DATA else run.value.right.fused.grad
+            found += [numbers[run.offset + i] for i in range(run.count)]
+        else:
+            catch_up(run.value)
+            found.append(data_of(run.value) if which == DATA else grad_of(run.value))
+        run += 1
+    if self.nested:
+        found = [found[i * self.width : (i + 1) * self.width] for i in range(self.length)]
+    return found
+
+
+cdef int write(Vector self, int which, object numbers) except -1:
+    """Set each scalar, or begin with it; all numbers are checked before the first one moves."""
+    flat = Numbers()
+    flatten(self, numbers, flat)
+    catch_up_all()
+    put(self, which, flat.data)
+    return 0
+
+
+cdef int flatten(Vector self, object numbers, Numbers flat) except -1:
+    """One number for each scalar, row by row."""
+    cdef Py_ssize_t i, count
+    cdef double *place
+    cdef double number
     if is_number(numbers):
         number = as_float(numbers)
-        return [(v, number) for v in scalars_of(self)]
+        count = scalars_in(self)
+        place = flat.room(count)
+        for i in range(count):
+            place[i] = number
+        flat.count += count
+        return 0
     numbers = list(numbers)
-    if len(numbers) != len(self):
-        raise ValueError(f"a Vector of {len(self)} cannot be set from {len(numbers)} numbers")
-    for v, number in zip(self.elements(), numbers):
-        if isinstance(v, Vector):
-            pairs += assign(v, number)
+    if len(numbers) != self.length:
+        raise ValueError(f"a Vector of {self.length} cannot be set from {len(numbers)} numbers")
+    if self.nested:
+        for row, number_or_row in zip(self.elements(), numbers):
+            flatten(<Vector>row, number_or_row, flat)
+    elif not flat.take(numbers):
+        for x in numbers:
+            flat.add(as_float(x))
+    return 0
+
+
+cdef double *put(Vector self, int which, double *numbers) noexcept:
+    """What follows on the numbers that it took."""
+    cdef Operand *run = self.runs
+    if run == NULL:
+        for v in self.values:
+            if self.nested:
+                numbers = put(<Vector>v, which, numbers)
+            else:
+                put_one(cell_of(v), which, numbers[0])
+                numbers += 1
+        return numbers
+    while run < self.runs + self.run_count:
+        if is_anchor(run.value):
+            put_run(run, which, numbers)
         else:
-            pairs.append((v, as_float(number)))
-    return pairs
+            put_one(run.value, which, numbers[0])
+        numbers += run.count
+        run += 1
+    return numbers
+
+
+cdef inline void put_one(Cell *c, int which, double number) noexcept:
+    if which == DATA:
+        set_data(c, number)
+    elif which == GRAD:
+        set_grad(c, number)
+    else:
+        give(c, number)
+
+
+cdef void put_run(Operand *run, int which, double *numbers) noexcept:
+    cdef Fused *f = run.value.right.fused
+    cdef size_t size = run.count * sizeof(double)
+    if which == DATA:
+        keep_computed(run.value)
+        memcpy(f.data + run.offset, numbers, size)
+    elif which == GRAD:
+        f.touched = True
+        memcpy(f.grad + run.offset, numbers, size)
+    else:
+        add_to(receivers(run.value, run.offset, run.count), numbers, run.count)
+
+
+cdef Py_ssize_t scalars_in(Vector self) noexcept:
+    cdef Py_ssize_t count = 0
+    if not self.nested:
+        return self.length
+    if self.runs != NULL:
+        return self.length * self.width
+    for row in self.values:
+        count += scalars_in(<Vector>row)
+    return count
+
+
+cdef void copy_data(Vector self, double *place) noexcept:
+    """Of runs."""
+    cdef Operand *run = self.runs
+    while run < self.runs + self.run_count:
+        if is_anchor(run.value):
+            memcpy(place, run.value.right.fused.data + run.offset, run.count * sizeof(double))
+        else:
+            catch_up(run.value)
+            place[0] = data_of(run.value)
+        place += run.count
+        run += 1
 
 
 cdef object scalars_of(Vector values):
     """All Values of a Vector, row by row."""
-    if values.nested:
-        return [v for row in values.elements() for v in scalars_of(row)]
-    return values.elements()
+    if not values.nested:
+        return values.elements()
+    if values.runs != NULL and values.values is None:
+        return items_of(values.runs, NULL, 0, scalars_in(values))
+    return [v for row in values.elements() for v in scalars_of(row)]
 
 
 cdef Value reduce(Code code, Vector values, str what):
     """what: the name of a reduction that needs at least one Value."""
     arguments = Arguments()
-    for v in scalars_of(values):
-        arguments.add(v)
+    arguments.extend_rows(values)
     if what and arguments.count == 0:
         raise ValueError(f"{what} needs at least one Value, got none")
     return record_fused(code, arguments)
 
 
+cdef Py_ssize_t width_of(Vector values) noexcept:
+    """That of the rows, if they are of scalars: 0 of a flat Vector, -1 of one that is empty or
+    nested further."""
+    if values.length == 0:
+        return -1
+    if not values.nested:
+        return 0
+    if values.runs != NULL:
+        return values.width
+    for row in values.values:
+        if (<Vector>row).nested:
+            return -1
+    return (<Vector>values.values[0]).length or -1
+
+
 cdef Vector each(Vector self, int code, double constant):
     """An operation of one operand on every scalar."""
-    if self.nested:
+    cdef Py_ssize_t width = width_of(self)
+    cdef Numbers constants = None
+    if width < 0:
         return vector(tuple([each(row, code, constant) for row in self.elements()]))
-    return vector(tuple([apply1(code, cell_of(v), constant) for v in self.elements()]))
+    arguments = Arguments()
+    arguments.extend_rows(self)
+    if has_constant(code):
+        constants = Numbers()
+        constants.add(constant)
+    return record_block(EACH, arguments, arguments.count, 0, 0, constants, code, width)
 
 
-cdef object combine(int operation, bint reflected, object v, object w):
-    """A scalar of a Vector and its partner, a Value or a number."""
-    if is_value(w):
-        if reflected:
-            v, w = w, v
-        return apply2(ADD + operation, cell_of(v), cell_of(w))
+cdef Vector with_number(int operation, bint reflected, Vector self, object number):
+    """The operation on every scalar and a number."""
+    cdef double constant = as_float(number)
     if not reflected or operation == TIMES:
-        return apply1(ADD_NUMBER + operation, cell_of(v), as_float(w))
+        return each(self, ADD_NUMBER + operation, constant)
     if operation == PLUS:
-        if type(w) is int and w == 0:
-            return v
-        return apply1(ADD_NUMBER, cell_of(v), as_float(w))
+        return self if type(number) is int and number == 0 else each(self, ADD_NUMBER, constant)
     if operation == MINUS:
-        return apply1(NUMBER_SUBTRACT, cell_of(v), as_float(w))
-    if operation == OVER:
-        return apply1(NUMBER_DIVIDE, cell_of(v), as_float(w))
-    return apply1(NUMBER_POWER, cell_of(v), as_float(w))
+        return each(self, NUMBER_SUBTRACT, constant)
+    return each(self, NUMBER_DIVIDE if operation == OVER else NUMBER_POWER, constant)
 
 
 cdef object elementwise(int operation, bint reflected, Vector self, object other):
     """The operation on every scalar and its partner in other; NotImplemented for no partner."""
-    if is_number(other):
-        if self.nested:
-            return vector(tuple([
-                elementwise(operation, reflected, row, other) for row in self.elements()
-            ]))
-        return vector(tuple([combine(operation, reflected, v, other) for v in self.elements()]))
-    if isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
+    cdef Py_ssize_t width = width_of(self)
+    cdef Vector vectors
+    cdef Arguments theirs
+    if isinstance(other, Vector):
+        vectors = <Vector>other
+        if fits(self, width, vectors):
+            theirs = Arguments()
+            theirs.extend_rows(vectors)
+            return pairwise(
+                operation, reflected, self, theirs, width if width else width_of(vectors)
+            )
+    elif is_number(other):
+        if not is_value(other):
+            return with_number(operation, reflected, self, other)
+        if width >= 0:
+            theirs = Arguments()
+            theirs.add(other)
+            return pairwise(operation, reflected, self, theirs, width)
+        return vector(tuple([
+            elementwise(operation, reflected, row, other) for row in self.elements()
+        ]))
+    elif isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
         return NotImplemented
     partners = list(other)
     rows = any([is_sequence(partner) for partner in partners])
@@ -1849,18 +1967,56 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
         return vector(tuple([
             checked(elementwise(operation, reflected, self, row), row) for row in partners
         ]))
-    if len(partners) != len(self):
-        raise ValueError(f"a Vector of {len(self)} and one of {len(partners)} cannot be combined")
+    if len(partners) != self.length:
+        raise ValueError(f"a Vector of {self.length} and one of {len(partners)} cannot be combined")
     if self.nested:
         return vector(tuple([
             checked(elementwise(operation, reflected, v, partner), partner)
             for v, partner in zip(self.elements(), partners)
         ]))
+    if not partners:
+        return vector(())
     # A number of a sequence is a constant, so it stays one: as a float, 0 is added like any other.
-    partners = [w if is_value(w) else as_float(w) for w in partners]
-    return vector(tuple([
-        combine(operation, reflected, v, w) for v, w in zip(self.elements(), partners)
-    ]))
+    theirs = Arguments()
+    for partner in partners:
+        theirs.add(partner)
+    return pairwise(operation, reflected, self, theirs, 0)
+
+
+cdef bint fits(Vector self, Py_ssize_t width, Vector other):
+    """Whether all pairs of the two can be one node."""
+    cdef Py_ssize_t other_width = width_of(other)
+    if width < 0 or other_width < 0:
+        return False
+    if width and other_width:
+        return self.length == other.length and width == other_width
+    if width or other_width:
+        return (width or self.length) == (other_width or other.length)
+    return self.length == other.length
+
+
+cdef Vector pairwise(int operation, bint reflected, Vector self, Arguments theirs, Py_ssize_t width):
+    """The operation on the scalars of self and theirs; the shorter go again with every row."""
+    cdef Arguments left = Arguments()
+    cdef Arguments right = theirs
+    cdef Py_ssize_t n, outputs
+    left.extend_rows(self)
+    outputs = max(left.count, right.count)
+    if reflected:
+        left, right = right, left
+        if (operation == PLUS or operation == TIMES) and left.holds_number():
+            # These commute: the number comes second.
+            pairs = list(zip(left.items(), right.items()))
+            left, right = Arguments(), Arguments()
+            for a, b in pairs:
+                left.add(b if type(a) is float else a)
+                right.add(a if type(a) is float else b)
+    n = left.count
+    left.closed = True
+    left.append(right)
+    return record_block(
+        BOTH, left, outputs, n, right.count, None, ADD + operation, width
+    )
 
 
 cdef Value dot_product(object weights, object inputs, object bias):
@@ -1928,7 +2084,7 @@ cdef class Tape:
                 self.length += 1
             else:
                 self.length += operations_of(c)
-                self.partly = self.partly or not c.right.fused.entire
+                self.partly = self.partly or not all_reached(c.right.fused)
             if c.code == CUSTOM_ANCHOR:
                 custom = c
             reach_operands(c)
@@ -2095,8 +2251,10 @@ cdef Py_ssize_t operations_of(Cell *anchor) noexcept:
     cdef Py_ssize_t i, result = 0, together = 1
     if anchor.code == PERCEPTRONS:
         together = f.outputs // f.m
-    elif anchor.code < LINEAR:
+    elif anchor.code == ATTENTION:
         together = f.outputs
+    elif anchor.code < ATTENTION:
+        together = f.n
     if f.entire or together == f.outputs:
         return f.outputs
     for i in range(0, f.outputs, together):
@@ -2113,31 +2271,46 @@ cdef void reach_operands(Cell *c) noexcept:
     elif c.code < FIRST_FUSED:
         reach(c.left)
         reach(c.right.value)
+    elif c.code >= SOFTMAX and not all_reached(c.right.fused):
+        reach_part(c)
     else:
         o = c.right.fused.operands
         for i in range(c.right.fused.count):
-            if o.value == NULL or o.value.code == BLOCK:
-                pass
-            elif o.value.code >= FIRST_ANCHOR:
-                note(o.value, o.offset, o.count)
-            else:
-                reach(o.value)
+            reach_operand(o, 0, o.count)
             o += 1
+
+
+cdef inline void reach_operand(Operand *o, Py_ssize_t start, Py_ssize_t count) noexcept:
+    if o.value == NULL or o.value.code == BLOCK:
+        return
+    if is_anchor(o.value):
+        note(o.value, o.offset + start, count)
+    else:
+        reach(o.value)
 
 
 cdef int recompute_block(Cell *anchor) except -1:
     """The data of the elements that are below the root; the others keep theirs."""
     cdef Fused *f = anchor.right.fused
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, size = f.outputs * sizeof(double)
     if f.entire:
         return compute(anchor)
-    memcpy(f.before, f.data, f.outputs * sizeof(double))
-    compute(anchor)
-    f.computed = f.before + f.outputs
-    memcpy(f.computed, f.data, f.outputs * sizeof(double))
-    for i in range(f.outputs):
-        if not f.reached[i]:
-            f.data[i] = f.before[i]
+    if anchor.code >= EACH:
+        return compute_block(anchor, f.reached)
+    memcpy(f.before, f.data, size)
+    if f.computed != f.data:
+        memcpy(f.data, f.computed, size)
+    try:
+        if anchor.code == PERCEPTRONS:
+            compute(anchor)
+        else:
+            compute_block(anchor, f.reached)
+    finally:
+        f.computed = f.before + f.outputs
+        memcpy(f.computed, f.data, size)
+        for i in range(f.outputs):
+            if not f.reached[i]:
+                f.data[i] = f.before[i]
     return 0
 
 
@@ -2150,12 +2323,8 @@ cdef int recompute(Cell *c) except -1:
         compute(c)
         return 0
     x = data_of(c.left)
-    if code <= LEAKY_RELU:
-        c.data.number = checked_unary(code, x, c.right.constant)
-    elif code < NUMBER_SUBTRACT:
-        c.data.number = binary(code, x, c.right.constant)
-    elif code < FIRST_BINARY:
-        c.data.number = binary(code, c.right.constant, x)
+    if code < FIRST_BINARY:
+        c.data.number = applied(code, x, c.right.constant)
     else:
         c.data.number = binary(code, x, data_of(c.right.value))
     return 0

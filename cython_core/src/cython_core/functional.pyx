@@ -8,9 +8,10 @@ of such sequences.
 from operator import index as as_index
 
 from cython_core.engine cimport (
-    ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LOG_SOFTMAX, LOGSUMEXP, MEAN,
+    ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LINEAR, LOG_SOFTMAX, LOGSUMEXP, MEAN,
     MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers, Value, Vector, all_scalars, arguments_of,
-    as_float, describe, dot_product, is_sequence, numbers_among, record_block, record_fused, vector,
+    as_float, describe, dot_product, flat_vector, is_sequence, numbers_among, record_block,
+    record_fused, vector, width_of,
 )
 
 __all__ = [
@@ -45,23 +46,98 @@ def linear(x, weight, bias=None):
     x has n_in elements, or is a batch of such; bias has n_out elements, or is None.
     ValueError where the sizes do not fit.
     """
-    rows = [scalars(row) for row in weight]
-    biases = [0.0] * len(rows) if bias is None else scalars(bias)
-    if len(biases) != len(rows):
-        raise ValueError(f"linear with {len(rows)} rows of weight and {len(biases)} biases")
-    return linear_of(list(x), rows, biases)
+    weights = Arguments()
+    rows = add_rows(weights, weight, "linear")
+    biases = Arguments()
+    if bias is not None:
+        biases.extend(bias, "linear")
+        if biases.count != rows.count:
+            raise ValueError(f"linear with {rows.count} rows of weight and {biases.count} biases")
+    return linear_of(x, weights, rows, biases)
 
 
-cdef list scalars(object values):
-    arguments = arguments_of(values, "linear")
-    return arguments.items()
+cdef Vector linear_of(object x, Arguments weights, Rows rows, Arguments biases):
+    cdef Py_ssize_t width = -1, samples = 1
+    cdef bint batch
+    arguments = Arguments()
+    if isinstance(x, Vector):
+        batch = (<Vector>x).nested
+        width = width_of(<Vector>x)
+    else:
+        x = list(x)
+        batch = len(x) > 0 and is_sequence(x[0])
+    if not batch:
+        arguments.extend(x, "linear")
+        check_inputs(rows, arguments.count)
+    elif width > 0:
+        arguments.extend_rows(<Vector>x)
+        check_inputs(rows, width)
+        samples = len(x)
+    elif are_flat(x):
+        samples = len(x)
+        for sample in x:
+            width = arguments.count
+            arguments.extend(sample, "linear")
+            check_inputs(rows, arguments.count - width)
+    else:
+        return vector(tuple([linear_of(sample, weights, rows, biases) for sample in x]))
+    if rows.count == 0:
+        return vector(tuple([vector(())] * samples) if batch else ())
+    arguments.closed = True
+    arguments.append(weights)
+    arguments.closed = True
+    arguments.append(biases)
+    return record_block(
+        LINEAR, arguments, samples * rows.count, rows.width, rows.count, None, 0,
+        rows.count if batch else 0,
+    )
 
 
-cdef Vector linear_of(list x, list rows, list biases):
-    if x and is_sequence(x[0]):
-        return vector(tuple([linear_of(list(sample), rows, biases) for sample in x]))
-    inputs = scalars(x)
-    return vector(tuple([dot_product(row, inputs, b) for row, b in zip(rows, biases)]))
+cdef int check_inputs(Rows rows, Py_ssize_t count) except -1:
+    if rows.count and rows.width != count:
+        raise ValueError(f"dot of {rows.width} weights and {count} inputs")
+    if rows.other >= 0:
+        raise ValueError(f"dot of {rows.other} weights and {count} inputs")
+    return 0
+
+
+# Of several rows: how many they are, how long the first is, and the first that is otherwise, or -1.
+cdef struct Rows:
+    Py_ssize_t count, width, other
+
+
+cdef Rows add_rows(Arguments arguments, object rows, str what) except *:
+    """Add the scalars of each row."""
+    cdef Rows found = Rows(0, 0, -1)
+    cdef Py_ssize_t before, width
+    if isinstance(rows, Vector):
+        width = width_of(<Vector>rows)
+        if width > 0:
+            arguments.extend_rows(<Vector>rows)
+            return Rows((<Vector>rows).length, width, -1)
+    for row in rows:
+        before = arguments.count
+        arguments.extend(row, what)
+        width = arguments.count - before
+        if found.count == 0:
+            found.width = width
+        elif width != found.width and found.other < 0:
+            found.other = width
+        found.count += 1
+    return found
+
+
+cdef bint are_flat(object rows):
+    """Whether each row is surely a sequence of scalars, and none a batch itself."""
+    for row in rows:
+        if isinstance(row, Vector):
+            if (<Vector>row).nested:
+                return False
+        elif type(row) is not list and type(row) is not tuple:
+            return False
+        elif row and is_sequence(row[0]):
+            return False
+    return True
 
 
 # Moving elements -----------------------------------------------------------------------------
@@ -69,8 +145,13 @@ cdef Vector linear_of(list x, list rows, list biases):
 
 def concatenate(vectors):
     """One Vector of the elements of several sequences, in order. No operation of its own."""
+    cdef Arguments arguments = Arguments()
     parts = [part if isinstance(part, Vector) else Vector(part) for part in vectors]
-    return Vector([v for part in parts for v in part])
+    for part in parts:
+        if (<Vector>part).nested:
+            return Vector([v for part in parts for v in part])
+        arguments.extend_rows(<Vector>part)
+    return flat_vector(arguments)
 
 
 # Over a sequence -----------------------------------------------------------------------------
@@ -83,8 +164,9 @@ def mean(values):
 
 def logsumexp(values):
     """log Σ exp(x), stable: the largest is taken out first. Of a batch, a Vector of one a row."""
-    values = sequence_of(values)
-    if values and is_sequence(values[0]):
+    if not isinstance(values, Vector):
+        values = sequence_of(values)
+    if len(values) and is_sequence(values[0]):
         return vector(tuple([logsumexp(row) for row in values]))
     return record_fused(LOGSUMEXP, some(arguments_of(values, "logsumexp"), "logsumexp"))
 
@@ -113,11 +195,24 @@ def rms_norm(values, eps=None):
 
 
 cdef Vector by_row(Code code, object values, str what, Numbers constants):
-    values = sequence_of(values)
-    if values and is_sequence(values[0]):
+    cdef Py_ssize_t width = 0
+    arguments = Arguments()
+    if isinstance(values, Vector):
+        width = width_of(<Vector>values)
+    else:
+        values = sequence_of(values)
+        if values and is_sequence(values[0]):
+            width = -1
+    if width > 0:
+        arguments.extend_rows(<Vector>values)
+    elif width < 0 and values:
         return vector(tuple([by_row(code, row, what, constants) for row in values]))
-    arguments = some(arguments_of(values, what), what)
-    return record_block(code, arguments, arguments.count, 0, 0, constants)
+    else:
+        arguments.extend(values, what)
+        some(arguments, what)
+    return record_block(
+        code, arguments, arguments.count, width or arguments.count, 0, constants, 0, width
+    )
 
 
 # Attention -----------------------------------------------------------------------------------
@@ -129,23 +224,20 @@ def scaled_dot_product_attention(query, keys, values):
     query has d elements, keys are n of d, values n of m. ValueError where the sizes do not fit.
     """
     cdef str what = "scaled_dot_product_attention"
+    cdef Rows k, v
     arguments = some(arguments_of(query, what), what)
     cdef Py_ssize_t d = arguments.count
-    cdef list k = [arguments_of(key, what) for key in keys]
-    cdef list v = [arguments_of(value, what) for value in values]
-    cdef Arguments row
-    if not k or len(k) != len(v):
-        raise ValueError(f"{what} needs as many keys as values, got {len(k)} and {len(v)}")
-    for row in k:
-        if row.count != d:
-            raise ValueError(f"{what}: a query of {d} and a key of {row.count}")
-        arguments.append(row)
-    cdef Py_ssize_t width = (<Arguments>v[0]).count
-    for row in v:
-        if row.count != width:
-            raise ValueError(f"{what}: values of {width} and of {row.count}")
-        arguments.append(row)
-    return record_block(ATTENTION, arguments, width, d, len(k))
+    arguments.closed = True
+    k = add_rows(arguments, keys, what)
+    arguments.closed = True
+    v = add_rows(arguments, values, what)
+    if not k.count or k.count != v.count:
+        raise ValueError(f"{what} needs as many keys as values, got {k.count} and {v.count}")
+    if k.width != d or k.other >= 0:
+        raise ValueError(f"{what}: a query of {d} and a key of {k.width if k.width != d else k.other}")
+    if v.other >= 0:
+        raise ValueError(f"{what}: values of {v.width} and of {v.other}")
+    return record_block(ATTENTION, arguments, v.width, d, k.count)
 
 
 # Losses --------------------------------------------------------------------------------------
@@ -194,31 +286,25 @@ def cross_entropy(logits, classes):
     """The mean of -log softmax(x)[class]: a batch of logits and as many class indices, or one
     sample and its class. TypeError if a class is no integer, ValueError if it is out of range."""
     cdef str what = "cross_entropy"
-    cdef Arguments row, arguments = Arguments()
-    cdef Py_ssize_t width, samples
-    cdef list rows = None
-    if arguments.take(logits):
-        samples = (<Vector>logits).length if (<Vector>logits).nested else 1
-        width = arguments.count // samples
+    cdef Rows rows
+    cdef bint batch
+    arguments = Arguments()
+    if isinstance(logits, Vector):
+        batch = (<Vector>logits).nested
     else:
         logits = sequence_of(logits)
-        batch = bool(logits) and is_sequence(logits[0])
-        rows = [arguments_of(sample, what) for sample in (logits if batch else [logits])]
-        samples = len(rows)
-        width = (<Arguments>rows[0]).count
+        batch = len(logits) > 0 and is_sequence(logits[0])
+    rows = add_rows(arguments, logits if batch else (logits,), what)
     indices = list(classes) if is_sequence(classes) else [classes]
-    same_count(what, samples, len(indices))
-    if width == 0:
+    same_count(what, rows.count, len(indices))
+    if rows.width == 0:
         raise ValueError("cross_entropy needs at least one logit a sample, got none")
     chosen = Numbers()
     for c in indices:
-        chosen.add(<double>class_index(c, width))
-    if rows is not None:
-        for row in rows:
-            if row.count != width:
-                raise ValueError(f"cross_entropy with rows of {width} and {row.count} logits")
-            arguments.append(row)
-    return record_fused(CROSS_ENTROPY, arguments, samples, width, chosen)
+        chosen.add(<double>class_index(c, rows.width))
+    if rows.other >= 0:
+        raise ValueError(f"cross_entropy with rows of {rows.width} and {rows.other} logits")
+    return record_fused(CROSS_ENTROPY, arguments, rows.count, rows.width, chosen)
 
 
 cdef Py_ssize_t class_index(object c, Py_ssize_t width) except -1:

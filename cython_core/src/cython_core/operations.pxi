@@ -210,6 +210,40 @@ cdef double slope(int code, double x, double y, double constant) noexcept nogil:
         return power_slope_exponent(constant, x, y)
 
 
+cdef inline double slope_left(int code, double a, double b, double y) noexcept nogil:
+    """dy/da of an operation of two operands."""
+    if code == ADD or code == SUBTRACT:
+        return 1.0
+    elif code == MULTIPLY:
+        return b
+    elif code == DIVIDE:
+        return 1.0 / b
+    elif code == POWER:
+        return power_slope_base(a, b)
+    elif code == MAXIMUM:
+        return 0.5 if a == b else 0.0 if a < b else 1.0
+    else:
+        return 0.5 if a == b else 0.0 if a > b else 1.0
+
+
+cdef inline double slope_right(int code, double a, double b, double y) noexcept nogil:
+    """dy/db."""
+    if code == ADD:
+        return 1.0
+    elif code == SUBTRACT:
+        return -1.0
+    elif code == MULTIPLY:
+        return a
+    elif code == DIVIDE:
+        return -(y / b)
+    elif code == POWER:
+        return power_slope_exponent(a, b, y)
+    elif code == MAXIMUM:
+        return 0.5 if a == b else 0.0 if b < a else 1.0
+    else:
+        return 0.5 if a == b else 0.0 if b > a else 1.0
+
+
 # What Python raises --------------------------------------------------------------------------
 
 cdef int fail(object kind, object expression) except -1:
@@ -277,3 +311,12 @@ cdef inline double binary(int code, double a, double b) except? -1.0:
         return larger(a, b)
     else:
         return smaller(a, b)
+
+
+cdef inline double applied(int code, double x, double constant) except? -1.0:
+    """The value of an operation of one operand, and maybe a number on either side."""
+    if code <= LEAKY_RELU:
+        return checked_unary(code, x, constant)
+    if code < NUMBER_SUBTRACT:
+        return binary(code, x, constant)
+    return binary(code, constant, x)

@@ -641,15 +641,7 @@ cdef inline double local_gradient(Gift *g, double a, double b, double y) noexcep
     cdef int code = g.code
     if code <= NUMBER_POWER:
         return slope(code, a, y, b)
-    if code == DIVIDE:
-        return -(y / b) if g.side else 1.0 / b
-    if code == POWER:
-        return power_slope_exponent(a, b, y) if g.side else power_slope_base(a, b)
-    if g.side:
-        a, b = b, a
-    if code == MAXIMUM:
-        return 0.5 if a == b else 0.0 if a < b else 1.0
-    return 0.5 if a == b else 0.0 if a > b else 1.0
+    return slope_right(code, a, b, y) if g.side else slope_left(code, a, b, y)
 
 
 cdef void run_gradients(Plan *p) noexcept nogil:
