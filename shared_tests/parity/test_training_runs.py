@@ -125,6 +125,32 @@ def test_every_activation_and_optimiser(backends, activation, optimiser):
     )
 
 
+@pytest.mark.parametrize("optimiser", [*OPTIMISERS][1:])
+def test_parameters_of_every_kind(backends, optimiser):
+    """Vectors, parts of them, single Values, and a neuron whose weights a first call rearranges."""
+    runs = {}
+    for m in (backend.module for backend in backends if not backend.arrays):
+        random.seed(5)
+        v = m.Vector([random.uniform(-1, 1) for _ in range(30)])
+        w = m.Vector([[random.uniform(-1, 1) for _ in range(4)] for _ in range(5)])
+        values, neuron = [m.Value(0.1 * i) for i in range(12)], m.Neuron(4, seed=3)
+        parameters = [values[3], *v[10:25], w, *values[5:], v[2], *neuron.parameters(), v[:2]]
+        optimizer, seen = OPTIMISERS[optimiser](m, parameters), []
+        for step in range(4):
+            outputs = m.linear(v[:4], w) * v[10:15] + values[6]
+            loss = (outputs * outputs).sum() + v[20:].sum().exp() * values[7]
+            if step > 1:
+                loss = loss * neuron(w[0])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seen += [loss.data, *v.data, *floats(w.data), *[p.data for p in parameters[-6:-1]]]
+        seen += [*v.grad, *floats(w.grad), *[p.grad for p in values]]
+        runs[m.__name__] = seen + floats(list(optimizer.state_dict().values())[-1])
+    expected, got = runs.values()
+    assert all(map(same, expected, got)), worst(got, expected)
+
+
 @pytest.mark.parametrize("loss", ONE_OUTPUT)
 @pytest.mark.parametrize("replay", [False, True], ids=["", "Tape"])
 def test_every_way_to_write_it(backends, loss, replay):

@@ -9,13 +9,18 @@
 #include <math.h>
 #include <stddef.h>
 
+#if defined(__GNUC__)
+  #define MAYBE_UNUSED __attribute__((unused))  /* a module takes the kernels that it needs */
+#else
+  #define MAYBE_UNUSED
+#endif
 #if defined(__has_attribute)
   #if defined(__x86_64__) && defined(__GLIBC__) && __has_attribute(target_clones)
-    #define KERNEL static __attribute__((noinline, target_clones("avx512f", "avx2", "default")))
+    #define KERNEL MAYBE_UNUSED static __attribute__((noinline, target_clones("avx512f", "avx2", "default")))
   #endif
 #endif
 #ifndef KERNEL
-  #define KERNEL static
+  #define KERNEL MAYBE_UNUSED static
 #endif
 
 /* The products of matrices, for vectors of each width. */
@@ -25,16 +30,16 @@
   #define WIDTH 1
 #endif
 #define NAME(kernel) kernel##_narrow
-#define TARGET
+#define TARGET MAYBE_UNUSED
 #include "products.h"
 #if defined(__x86_64__) && defined(__GNUC__)
   #define WIDTH 4
   #define NAME(kernel) kernel##_avx2
-  #define TARGET __attribute__((target("avx2")))
+  #define TARGET MAYBE_UNUSED __attribute__((target("avx2")))
   #include "products.h"
   #define WIDTH 8
   #define NAME(kernel) kernel##_avx512
-  #define TARGET __attribute__((target("avx512f")))
+  #define TARGET MAYBE_UNUSED __attribute__((target("avx512f")))
   #include "products.h"
   #define WIDEST(kernel) \
       (__builtin_cpu_supports("avx512f") ? kernel##_avx512 \
@@ -74,6 +79,19 @@ KERNEL void plain_step(
         for (ptrdiff_t i = 0; i < n; i++) p[i] -= lr * (g[i] + weight_decay * p[i]);
     else
         for (ptrdiff_t i = 0; i < n; i++) p[i] -= lr * g[i];
+}
+
+KERNEL void momentum_step(
+    double *restrict p, const double *restrict grad, double *restrict buffer, ptrdiff_t n, double lr,
+    double momentum, double kept, double weight_decay, int nesterov, int first
+) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double g = grad[i];
+        if (weight_decay != 0.0) g += weight_decay * p[i];
+        double b = first ? g : momentum * buffer[i] + kept * g;
+        buffer[i] = b;
+        p[i] -= lr * (nesterov ? g + momentum * b : b);
+    }
 }
 
 KERNEL void adam_step(

@@ -3,17 +3,142 @@
 import math
 from array import array
 
-from libc.math cimport sqrt
+from cpython.list cimport PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_SIZE
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memset
 
-from cython_core.engine cimport Cell, Value, Vector, cell_of, data_of, grad_of, scalars_of, set_data
+from cython_core.engine cimport (
+    Cell, Value, Vector, cell_of, data_place, grad_place, moves_of_leaves, scalars_of,
+)
 
 from pure_python.state import OptimizerState
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
+cdef extern from "kernels.h":
+    void plain_step(
+        double *p, double *grad, Py_ssize_t n, double lr, double weight_decay
+    ) noexcept nogil
+    void momentum_step(
+        double *p, double *grad, double *buffer, Py_ssize_t n, double lr, double momentum,
+        double kept, double weight_decay, bint nesterov, bint first
+    ) noexcept nogil
+    void adam_step(
+        double *p, double *grad, double *first, double *second, Py_ssize_t n, double step_size,
+        double correction, double beta1, double beta2, double eps, double shrink,
+        double weight_decay
+    ) noexcept nogil
 
-cdef double *numbers_of(double[::1] moment, Py_ssize_t count) except NULL:
+cdef extern from "Python.h":
+    PyObject **PySequence_Fast_ITEMS(object) noexcept
+
+
+# Neighbours among the parameters.
+cdef struct Stretch:
+    Py_ssize_t start, count
+    double *data            # theirs in a row; NULL where each is somewhere else
+    double *grad
+
+
+cdef enum:
+    WORTH = 8               # a row of fewer is copied together with its neighbours
+
+
+cdef class Stretches:
+    """Where the numbers of parameters are: mostly a block for each Vector."""
+
+    cdef tuple params
+    cdef Py_ssize_t moves
+    cdef double **data              # of each
+    cdef double **grad
+    cdef double *copied             # data and gradients of a stretch of single ones
+    cdef Stretch *stretches
+    cdef Py_ssize_t count
+
+    def __init__(self, list params):
+        cdef Py_ssize_t i, j, n = len(params)
+        self.params = tuple(params)
+        self.moves = moves_of_leaves()
+        self.data = <double **>malloc(n * sizeof(double *))
+        self.grad = <double **>malloc(n * sizeof(double *))
+        self.copied = <double *>malloc(2 * n * sizeof(double))
+        self.stretches = <Stretch *>malloc(n * sizeof(Stretch))
+        if not (self.data and self.grad and self.copied and self.stretches):
+            raise MemoryError("no memory for an optimiser's step")
+        for i in range(n):
+            self.data[i] = data_place(cell_of(params[i]))
+            self.grad[i] = grad_place(cell_of(params[i]))
+        i = 0
+        while i < n:
+            j = i + 1
+            while j < n and self.data[j] == self.data[i] + (j - i) and (
+                self.grad[j] == self.grad[i] + (j - i)
+            ):
+                j += 1
+            self.add(i, j - i)
+            i = j
+
+    cdef void add(self, Py_ssize_t start, Py_ssize_t count) noexcept:
+        cdef Stretch *s
+        if count < WORTH and self.count and self.stretches[self.count - 1].data == NULL:
+            self.stretches[self.count - 1].count += count
+            return
+        s = &self.stretches[self.count]
+        self.count += 1
+        s.start = start
+        s.count = count
+        s.data = NULL if count < WORTH else self.data[start]
+        s.grad = self.grad[start]
+
+    def __dealloc__(self):
+        free(self.data)
+        free(self.grad)
+        free(self.copied)
+        free(self.stretches)
+
+    cdef bint are_of(self, list params):
+        """Whether these are still the parameters, and their numbers where they were."""
+        cdef Py_ssize_t n = PyList_GET_SIZE(params)
+        return (
+            self.moves == moves_of_leaves() and n == PyTuple_GET_SIZE(self.params)
+            and memcmp(
+                PySequence_Fast_ITEMS(params), PySequence_Fast_ITEMS(self.params),
+                n * sizeof(PyObject *),
+            ) == 0
+        )
+
+    cdef Stretch taken(self, Py_ssize_t which) noexcept:
+        """A stretch in a row: where it is, or copied."""
+        cdef Stretch s = self.stretches[which]
+        cdef Py_ssize_t i
+        if s.data == NULL:
+            s.data = self.copied
+            s.grad = self.copied + s.count
+            for i in range(s.count):
+                s.data[i] = self.data[s.start + i][0]
+                s.grad[i] = self.grad[s.start + i][0]
+        return s
+
+    cdef void put_back(self, Stretch *s) noexcept:
+        cdef Py_ssize_t i
+        if s.data == self.copied:
+            for i in range(s.count):
+                self.data[s.start + i][0] = s.data[i]
+
+
+cdef Stretches stretches_of(object optimizer):
+    cdef Stretches stretches = optimizer._stretches
+    cdef list params = optimizer.params
+    if stretches is None or not stretches.are_of(params):
+        stretches = optimizer._stretches = Stretches(params)
+    return stretches
+
+
+cdef double *numbers_of(double[::1] moment, Stretches stretches) except NULL:
     """Where the numbers of a moment are; the array stays with the optimiser, and so alive."""
+    cdef Py_ssize_t count = len(stretches.params)
     if moment.shape[0] != count:
         raise ValueError(f"{count} parameters and moments of {moment.shape[0]}: was params changed?")
     return &moment[0]
@@ -21,6 +146,24 @@ cdef double *numbers_of(double[::1] moment, Py_ssize_t count) except NULL:
 
 class Optimizer(OptimizerState):
     """What the optimisers of this backend share: their moments are arrays of C doubles."""
+
+    _stretches = None
+
+    def zero_grad(self):
+        """Set the gradient of every parameter to zero."""
+        cdef Stretches stretches = stretches_of(self)
+        cdef Stretch *s
+        cdef Py_ssize_t i, j
+        for i in range(stretches.count):
+            s = &stretches.stretches[i]
+            if s.data != NULL:
+                memset(s.grad, 0, s.count * sizeof(double))
+            else:
+                for j in range(s.start, s.start + s.count):
+                    stretches.grad[j][0] = 0.0
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "_stretches"}
 
     def _values_of(self, entry):
         return scalars_of(entry) if isinstance(entry, Vector) else (entry,)
@@ -64,21 +207,22 @@ class SGD(Optimizer):
     def step(self):
         """Move every parameter one step against its gradient."""
         cdef double lr = self.lr, momentum = self.momentum, weight_decay = self.weight_decay
-        cdef double kept = 1.0 - self.dampening, g
+        cdef double kept = 1.0 - self.dampening
         cdef bint nesterov = self.nesterov, first = self.steps == 0
-        cdef double *buffer = numbers_of(self.momentum_buffer, len(self.params))
-        cdef list params = self.params
+        cdef Stretches stretches = stretches_of(self)
+        cdef double *buffer = numbers_of(self.momentum_buffer, stretches)
+        cdef Stretch s
         cdef Py_ssize_t i
-        cdef Cell *p
-        for i in range(len(params)):
-            p = cell_of(params[i])
-            g = grad_of(p)
-            if weight_decay != 0.0:
-                g += weight_decay * data_of(p)
-            if momentum != 0.0:
-                buffer[i] = g if first else momentum * buffer[i] + kept * g
-                g = g + momentum * buffer[i] if nesterov else buffer[i]
-            set_data(p, data_of(p) - lr * g)
+        for i in range(stretches.count):
+            s = stretches.taken(i)
+            if momentum == 0.0:
+                plain_step(s.data, s.grad, s.count, lr, weight_decay)
+            else:
+                momentum_step(
+                    s.data, s.grad, buffer + s.start, s.count, lr, momentum, kept, weight_decay,
+                    nesterov, first,
+                )
+            stretches.put_back(&s)
         self.steps += 1
 
 
@@ -109,23 +253,22 @@ class Adam(Optimizer):
         cdef double beta1 = beta1_, beta2 = beta2_
         cdef double step_size = lr / (1.0 - beta1_**self.steps)
         cdef double correction = math.sqrt(1.0 - beta2_**self.steps)
-        cdef double g, m, v
-        cdef bint decoupled = self._decoupled
-        cdef double *first_moment = numbers_of(self.first_moment, len(self.params))
-        cdef double *second_moment = numbers_of(self.second_moment, len(self.params))
-        cdef list params = self.params
+        cdef double shrink = 1.0
+        if self._decoupled:
+            shrink = 1.0 - lr * weight_decay
+            weight_decay = 0.0
+        cdef Stretches stretches = stretches_of(self)
+        cdef double *first_moment = numbers_of(self.first_moment, stretches)
+        cdef double *second_moment = numbers_of(self.second_moment, stretches)
+        cdef Stretch s
         cdef Py_ssize_t i
-        cdef Cell *p
-        for i in range(len(params)):
-            p = cell_of(params[i])
-            g = grad_of(p)
-            if decoupled:
-                set_data(p, data_of(p) * (1.0 - lr * weight_decay))
-            elif weight_decay != 0.0:
-                g += weight_decay * data_of(p)
-            m = first_moment[i] = first_moment[i] + (g - first_moment[i]) * (1.0 - beta1)
-            v = second_moment[i] = second_moment[i] * beta2 + (1.0 - beta2) * g * g
-            set_data(p, data_of(p) - step_size * (m / (sqrt(v) / correction + eps)))
+        for i in range(stretches.count):
+            s = stretches.taken(i)
+            adam_step(
+                s.data, s.grad, first_moment + s.start, second_moment + s.start, s.count,
+                step_size, correction, beta1, beta2, eps, shrink, weight_decay,
+            )
+            stretches.put_back(&s)
 
 
 class AdamW(Adam):
