@@ -95,12 +95,12 @@ cdef Fused *new_fused(
     Py_ssize_t operands, Py_ssize_t constants, Py_ssize_t outputs, Py_ssize_t sums
 ) except NULL:
     """operands: how many it has room for; none where their array comes from elsewhere."""
+    cdef size_t head = sizeof(Fused) + operands * sizeof(Operand)
     cdef size_t bytes = (
-        sizeof(Fused) + operands * sizeof(Operand) + LINE
-        + (constants + 4 * outputs + sums) * sizeof(double) + outputs
+        head + LINE + (constants + 4 * outputs + sums) * sizeof(double) + outputs
     )
     cdef Fused *f = <Fused *>room_for(bytes)
-    memset(f, 0, sizeof(Fused))
+    memset(f, 0, head)
     f.bytes = bytes
     f.operands = <Operand *>(f + 1)
     f.constants = <double *>(f.operands + operands)
