@@ -32,7 +32,7 @@
 #define NAME(kernel) kernel##_narrow
 #define TARGET MAYBE_UNUSED
 #include "products.h"
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)  /* whose stack is not aligned */
   #define WIDTH 4
   #define NAME(kernel) kernel##_avx2
   #define TARGET MAYBE_UNUSED __attribute__((target("avx2")))
