@@ -14,6 +14,7 @@ from numpy_vectorized import (
     MLP,
     SGD,
     Adam,
+    AdamW,
     Layer,
     Neuron,
     Tape,
@@ -831,6 +832,162 @@ def test_optimiser_of_a_stacked_vector():
     (a * b).backward()
     step.step()
     assert (a.data, b.data) == (-1.0, 1.0)
+
+
+def train(model, optimiser):
+    """Steps on random samples."""
+    for i in range(3):
+        x = numbers((5, model.n_in), seed=i)
+        optimiser.zero_grad()
+        (model(x) * numbers(model(x).shape, seed=9)).tanh().sum().backward()
+        optimiser.step()
+
+
+def weights_of(model):
+    return [p.data.copy() for p in model.parameters()]
+
+
+def same_arrays(ours, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+OPTIMISERS = {
+    "SGD": lambda params: SGD(params, lr=0.1),
+    "momentum": lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
+    "Adam": lambda params: Adam(params, lr=0.1, weight_decay=0.01),
+    "AdamW": lambda params: AdamW(params, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sizes", [[3, 4, 2], [3, 150, 150, 1]], ids=str)
+@pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
+def test_a_model_moves_as_its_tensors_alone_do(make, sizes, dtype):
+    """Parameters that lie together, as a model's do, in whatever order or part they are given."""
+    start = MLP(sizes, seed=1, dtype=dtype)
+    alone, whole, part, turned = (MLP(sizes, seed=1, dtype=dtype) for _ in range(4))
+    train(alone, Each(make, alone.parameters()))
+    train(whole, make(whole.parameters()))
+    train(turned, make(turned.parameters()[::-1]))
+    assert same_arrays(weights_of(alone), weights_of(whole))
+    assert same_arrays(weights_of(alone), weights_of(turned))
+    kept = [p for i, p in enumerate(part.parameters()) if i != 1]
+    train(part, make(kept))
+    assert same_arrays(weights_of(part)[1:2], weights_of(start)[1:2])
+    assert not any(np.array_equal(p.data, q) for p, q in zip(kept, weights_of(start), strict=False))
+
+
+class Each:
+    """An optimiser for each tensor."""
+
+    def __init__(self, make, params):
+        self.optimisers = [make([p]) for p in params]
+
+    def zero_grad(self):
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+
+    def step(self):
+        for optimiser in self.optimisers:
+            optimiser.step()
+
+
+@pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
+def test_parameters_of_every_kind_together(make):
+    """Numbers, elements, slices that touch and that leave gaps, a transpose, a single neuron."""
+
+    def parameters():
+        v, m = Value(numbers((8,))), Value(numbers((4, 6), seed=1))
+        neuron = Neuron(3, seed=1)
+        return [
+            Value(0.5), Value(-1.5), v[0:2], v[2:4], v[4], Value(2.0), v[5::2],
+            m[:2].T, m[2:, ::2], *neuron.parameters(), Value(np.zeros((0, 3))),
+        ]  # fmt: skip
+
+    together, alone = parameters(), parameters()
+    for params, optimiser in (together, make(together)), (alone, Each(make, alone)):
+        for _ in range(3):
+            optimiser.zero_grad()
+            for p in params:
+                (p * p + p).sin().sum().backward()
+            optimiser.step()
+    for i, (p, q) in enumerate(zip(together, alone, strict=True)):
+        assert np.array_equal(p.data, q.data), f"parameter {i}"
+    assert not np.array_equal(together[7].data, parameters()[7].data)
+
+
+@pytest.mark.parametrize("zero", ["the optimiser's", "the model's"])
+def test_a_gradient_that_was_read_stays(zero):
+    """Later passes and steps leave alone what somebody may have kept, all of it or a part."""
+    model = MLP(3, [4, 2], seed=1)
+    other = MLP(3, [4, 2], seed=1)
+    optimiser = SGD(model.parameters(), lr=0.1)
+    kept = []
+    for i in range(6):
+        (model if zero == "the model's" else optimiser).zero_grad()
+        model(numbers((5, 3), seed=i)).tanh().sum().backward()
+        read = model.parameters()[i % 3 :: 2]
+        before = [p.grad for p in read] if i % 2 else []
+        optimiser.step()
+        after = [] if i % 2 else [p.grad for p in read]
+        kept += [(array, array.copy()) for array in before + after]
+    assert len({id(array) for array, _ in kept}) == len(kept)
+    assert same_arrays(*zip(*kept, strict=True))
+    optimiser = SGD(other.parameters(), lr=0.1)
+    for i in range(6):
+        optimiser.zero_grad()
+        other(numbers((5, 3), seed=i)).tanh().sum().backward()
+        optimiser.step()
+    assert same_arrays(weights_of(model), weights_of(other))
+
+
+def test_a_parameter_that_took_no_part_stays():
+    """Its gradient is zero, whatever it was before."""
+    model = MLP(3, [4, 2], seed=1)
+    optimiser = SGD(model.parameters(), lr=0.1)
+    train(model, optimiser)
+    before = weights_of(model)
+    optimiser.zero_grad()
+    model.layers[0](numbers((5, 3))).sum().backward()
+    optimiser.step()
+    moved = [not np.array_equal(a, b) for a, b in zip(before, weights_of(model), strict=True)]
+    assert moved == [True, True, False, False]
+
+
+def test_gradients_add_up_between_steps():
+    """Over passes, over two optimisers of the same parameters, over views of them."""
+    model = MLP(3, [4, 2], seed=1)
+    first, second = SGD(model.parameters(), lr=0.1), SGD(model.parameters(), lr=0.5)
+    for optimiser in (first, second, first):
+        before = weights_of(model)
+        optimiser.zero_grad()
+        for i in range(2):
+            model(numbers((5, 3), seed=i)).sum().backward()
+        model.layers[1].weight[0].sum().backward()
+        optimiser.step()
+        for p, w in zip(model.parameters(), before, strict=True):
+            assert np.array_equal(p.data, w - p.grad * optimiser.lr)
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))],
+    ids=["deepcopy", "pickle"],
+)
+@pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
+def test_copies_of_an_optimiser(make, twin):
+    """A copied model and its optimiser go on as the originals do, and apart from them."""
+    model = MLP([3, 150, 150, 1], seed=1)
+    optimiser = make(model.parameters())
+    train(model, optimiser)
+    copied, other = twin((model, optimiser))
+    assert other.params[0] is copied.parameters()[0]
+    before = weights_of(model)
+    train(copied, other)
+    assert same_arrays(weights_of(model), before)
+    train(model, optimiser)
+    assert same_arrays(weights_of(model), weights_of(copied))
+    assert other.state_dict() == optimiser.state_dict()
 
 
 # float32 -------------------------------------------------------------------------------------

@@ -47,17 +47,20 @@ np.empty(2**25 - 2**16, np.uint8)
 
 FEW = 2**15  # elements of what is kept for reuse and looked at all at once
 
-
-@lru_cache(maxsize=16)
-def zeros(shape: Any, dtype: Any) -> np.ndarray:
-    """Zeros to compare with, shared and so read only: NumPy's loops are slow for a plain 0.0."""
-    return read_only(np.zeros(shape, dtype))
+# To compare with: a Python float would be made an array each time.
+ZERO = {dtype: np.zeros((), dtype) for dtype in DTYPES}
 
 
 @lru_cache(maxsize=16)
 def ones(n: int, dtype: Any) -> np.ndarray:
     """Ones to multiply with, shared and so read only: the quickest sum along an axis."""
     return read_only(np.ones(n, dtype))
+
+
+@lru_cache(maxsize=16)
+def counting(n: int) -> np.ndarray:
+    """0 to n - 1, shared and so read only."""
+    return read_only(np.arange(n))
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -446,6 +449,15 @@ def give(operand: Value, contribution: Any) -> None:
         operand._grad = contribution.astype(data.dtype)
 
 
+def give_product(operand: Value, a: Any, b: Any) -> None:
+    """give(operand, a·b), computed where the gradient is to lie if there is such a place."""
+    room = operand._room
+    if room is not None and operand._grad is None and room.dtype is a.dtype:
+        operand._grad = a.dot(b, room)
+    else:
+        give(operand, a.dot(b))
+
+
 def summed_to(contribution: Any, shape: tuple[int, ...]) -> Any:
     """The sum over the axes along which an array of the shape was broadcast."""
     new_axes = contribution.ndim - len(shape)
@@ -525,12 +537,7 @@ def silu_slope(x: Any, y: Any) -> Any:
 def relu(x: Any) -> Any:
     if type(x) is float:
         return 0.0 if x <= 0.0 else x
-    return np.maximum(x, zeros_beside(x))
-
-
-def zeros_beside(x: np.ndarray) -> np.ndarray:
-    """Zeros that x can be compared with: as many as x has while they are few, else a row."""
-    return zeros(x.shape if x.size <= FEW else x.shape[-1:], x.dtype)
+    return np.maximum(x, ZERO[x.dtype])
 
 
 def relu_slope(x: Any, y: Any) -> Any:
@@ -698,6 +705,7 @@ class Value:
 
     _data: Any
     _grad: Any
+    _room: Any = None  # a single number needs none
 
     # NumPy arrays on the left of an operator step back and let the reflected method answer.
     __array_ufunc__ = None
@@ -1106,7 +1114,7 @@ def leaf(data: Any, label: str = "") -> Any:
         node._data, node._grad = data, 0.0
     else:
         node._data, node._grad = data.copy(), None
-        node._pinned, node._labels, node._lent = False, None, False
+        node._pinned, node._labels, node._lent, node._room = False, None, False, None
     node._become_leaf(label)
     return node
 
@@ -1144,7 +1152,7 @@ def record(data: Any, operation: Any, operands: tuple[Any, ...], context: Any = 
         node._grad = 0.0
     else:
         node = new(Vector)
-        node._grad = node._labels = None
+        node._grad = node._labels = node._room = None
         node._pinned = node._lent = False
     node._data = data
     node._label = ""
@@ -1194,7 +1202,7 @@ def run_backward(nodes: Sequence[Any], root: Value, grad: Any) -> None:
     """Hand the gradient of each node down to its operands; nodes in the order to visit them."""
     for node in nodes:
         # A view's gradient is a part of its source's, and starts from zero with it.
-        if node._operation is not VIEW:
+        if node._grad is not None and node._operation is not VIEW:
             node.zero_grad()
     give(root, grad)
     for node in nodes:
@@ -1565,7 +1573,7 @@ def view(source: Any, take: Callable[[np.ndarray], np.ndarray]) -> Any:
     node: Any = new(Vector if data.ndim else Element)
     if data.ndim:
         node._data, node._grad = data, take(source._grad)
-        node._pinned, node._labels, node._lent = True, None, True
+        node._pinned, node._labels, node._lent, node._room = True, None, True, None
     else:
         node._number, node._slope = data, take(source._grad)
     node._label = ""
@@ -1904,6 +1912,7 @@ class Vector(Value):
         "_labels",  # of single elements, by index; None while there are none
         "_lent",  # whether someone outside may hold _data, and change it behind our back
         "_pinned",  # whether views look at _grad, so that it must stay the same object
+        "_room",  # of a parameter, the part of its optimiser's array to write the gradient to
     )
 
     def __new__(
@@ -1936,6 +1945,7 @@ class Vector(Value):
         if isinstance(source, Value) and (operands or local_grads is not None or op):
             source = source._data  # the data of a custom operation are numbers
         self._grad, self._pinned, self._labels, self._lent = None, False, None, False
+        self._room = None
         if isinstance(source, Value):
             self._data = source._data
             self._become_leaf(label)
@@ -1970,6 +1980,8 @@ class Vector(Value):
         """The gradient of each element, an array of the same shape; settable like data."""
         if self._grad is None:
             self._grad = np.zeros_like(self._data)
+        elif self._grad is self._room:
+            self._room = None  # whoever reads it may keep it
         return cast(np.ndarray, self._grad)
 
     @grad.setter

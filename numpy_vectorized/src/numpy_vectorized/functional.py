@@ -7,7 +7,7 @@ and sequences of Values and plain numbers in any mixture; rows are along the las
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from operator import index as as_index
 from typing import Any, SupportsFloat, cast
@@ -25,6 +25,7 @@ from numpy_vectorized.engine import (
     SOFTPLUS,
     TANH,
     VIEW,
+    ZERO,
     Joint,
     Reduction,
     Tape,
@@ -34,10 +35,12 @@ from numpy_vectorized.engine import (
     all_scalars,
     as_array,
     as_float,
+    counting,
     data_of,
     describe,
     dot_product,
     give,
+    give_product,
     is_sequence,
     of_one_dtype,
     ones,
@@ -50,7 +53,6 @@ from numpy_vectorized.engine import (
     tensor_of,
     unchanged,
     values_among,
-    zeros_beside,
 )
 
 __all__ = [
@@ -111,6 +113,7 @@ ACTIVATIONS: dict[str, Unary | None] = {
     "silu": SILU,
     "softplus": SOFTPLUS,
 }
+FROM_OUTPUT = (None, RELU, LEAKY_RELU, TANH, SIGMOID)  # whose slope follows from the output alone
 
 
 class Perceptrons:
@@ -120,83 +123,74 @@ class Perceptrons:
     bias or a bias of one; then the output has no axis for the neurons.
     """
 
-    __slots__ = ("activation", "name")
+    __slots__ = ("activation", "name", "needs_sums")
 
     def __init__(self, activation: Unary | None) -> None:
         self.activation = activation
         self.name = f"{activation.name}(dot)" if activation else "dot"
+        self.needs_sums = activation not in FROM_OUTPUT
 
     def __call__(self, x: Any, weight: Any, bias: Any, single: bool = False) -> Any:
-        inputs, w = data_of(x), data_of(weight)
+        inputs = x._data if isinstance(x, Value) else x
+        w = weight._data if isinstance(weight, Value) else weight
         if inputs.dtype is not w.dtype:
             x, weight = of_one_dtype(x, weight)
             inputs, w = data_of(x), data_of(weight)
-        sums = self.sums(inputs, w, data_of(bias), single)
-        # The sums are kept only for the activations whose slope needs them.
-        kept = None if self.activation in FROM_OUTPUT else sums
-        operands = values_among((weight, x, bias))
-        y = self.activated(sums, kept is None)
-        return record(y, self, operands, (x, weight, bias, single, kept))
+        y, sums = self.compute(inputs, w, data_of(bias), single)
+        return record(y, self, values_among((weight, x, bias)), (x, weight, bias, single, sums))
 
-    def sums(self, x: Any, w: Any, b: Any, single: bool) -> Any:
-        if single:
-            sums = x @ w.reshape(-1)
-        elif x.ndim == 2:
-            sums = np.dot(x, w.T)  # the same as @, and quicker to begin
-        else:
-            sums = w @ x if x.ndim == 1 else x @ w.T
-        if b is None:
-            return sums
-        if sums.ndim:
-            sums += b
-            return sums
-        return float(sums) + (b if type(b) is float else b.item())
-
-    def activated(self, sums: Any, in_place: bool) -> Any:
+    def compute(self, x: Any, w: Any, b: Any, single: bool) -> tuple[Any, Any]:
+        """The outputs, and where the slope of the activation needs them the sums."""
+        y = x.dot(w.T) if x.ndim <= 2 else x @ w.T  # dot is quicker to begin
+        if single and w.ndim == 2:
+            y = y[..., 0]
+        if y.ndim == 0:
+            y = float(y) + (0.0 if b is None else b if type(b) is float else b.item())
+        elif b is not None:
+            y += b
         if self.activation is None:
-            return sums
-        if self.activation is RELU and in_place and type(sums) is not float:
-            return np.maximum(sums, zeros_beside(sums), out=sums)
-        return self.activation.compute(sums)
+            return y, None
+        if self.activation is RELU and type(y) is not float:
+            return np.maximum(y, ZERO[y.dtype], out=y), None
+        return self.activation.compute(y), y if self.needs_sums else None
 
     def operation_name(self, node: Value) -> str:
         return self.name
 
     def recompute(self, node: Value) -> None:
-        x, weight, bias, single, kept = node._context
-        sums = self.sums(data_of(x), data_of(weight), data_of(bias), single)
-        if kept is not None:
-            node._context = x, weight, bias, single, sums
-        refill(node, self.activated(sums, kept is None))
+        x, weight, bias, single, _ = node._context
+        y, sums = self.compute(data_of(x), data_of(weight), data_of(bias), single)
+        node._context = x, weight, bias, single, sums
+        refill(node, y)
 
-    def gradient_at_sum(self, node: Value, index: Any = ...) -> Any:
-        """What reaches the sums from above, before the activation; all of it, or one element."""
-        y, above, sums = node._data, node._grad, node._context[4]
-        if index is not ... and type(y) is not float:
-            y, above = float(y[index]), float(node.grad[index])
-            sums = None if sums is None else float(sums[index])
+    def gradient_at_sum(self, y: Any, above: Any, sums: Any) -> Any:
+        """What reaches the sums from above, before the activation."""
         if self.activation is None:
             return above
-        if self.activation is RELU:
+        if self.activation is not RELU:
+            return self.activation.slope(y if sums is None else sums, y) * above
+        if type(y) is float:
             return above * (y != 0.0)  # as y is never below
-        return self.activation.slope(y if sums is None else sums, y) * above
+        slope = (y != ZERO[y.dtype]).astype(y.dtype)
+        slope *= above
+        return slope
 
     def backward(self, node: Value) -> None:
-        x, weight, bias, single, _ = node._context
-        inputs, w = rows, matrix = data_of(x), data_of(weight)
-        gradients = self.gradient_at_sum(node)
+        x, weight, bias, single, sums = node._context
+        inputs = rows = x._data if isinstance(x, Value) else x
+        w = weight._data if isinstance(weight, Value) else weight
+        gradients = self.gradient_at_sum(node._data, node._grad, sums)
         if single or inputs.ndim != 2:
-            # A single sample is a batch of one, a single neuron a layer of one.
-            rows, matrix = as_rows(inputs), as_rows(w)
-            gradients = np.reshape(gradients, (len(rows), len(matrix)))
+            # A single sample is a batch of one.
+            rows = as_rows(inputs)
+            gradients = np.asarray(gradients).reshape(len(rows), *w.shape[:-1])
         if isinstance(weight, Value):
-            contribution = np.dot(gradients.T, rows)
-            give(weight, contribution if matrix is w else contribution.reshape(w.shape))
+            give_product(weight, gradients.T, rows)
         if isinstance(x, Value):
-            contribution = np.dot(gradients, matrix)
-            give(x, contribution if rows is inputs else contribution.reshape(inputs.shape))
+            contribution = gradients.dot(w) if w.ndim == 2 else np.outer(gradients, w)
+            give(x, contribution.reshape(inputs.shape))
         if isinstance(bias, Value):
-            give(bias, np.dot(ones(len(rows), gradients.dtype), gradients))
+            give_product(bias, ones(len(rows), gradients.dtype), gradients)
 
     def plannable(self, node: Value) -> bool:
         x, weight, bias, single, _ = node._context
@@ -216,7 +210,7 @@ class Perceptrons:
         if bias is not None:
             forward.append(partial(np.add, y, data_of(bias), y))
         if self.activation is RELU:
-            forward.append(partial(np.maximum, y, zeros_beside(y), out=y))
+            forward.append(partial(np.maximum, y, ZERO[y.dtype], out=y))
             alive, gradients = np.empty(y.shape, bool), np.empty_like(y)
             backward.append(partial(np.not_equal, y, 0.0, alive))
             backward.append(partial(np.multiply, above, alive, gradients))
@@ -238,7 +232,11 @@ class Perceptrons:
         return self.name, [*weights, *inputs, bias]
 
     def compose(self, node: Value, index: tuple[int, ...]) -> tuple[Any, ...]:
-        x, weight, bias, single, _ = node._context
+        x, weight, bias, single, sums = node._context
+        y, above = node._data, node._grad
+        if type(y) is not float:
+            y, above = float(y[index]), float(node.grad[index])
+            sums = None if sums is None else float(sums[index])
         row = 0 if single else index[-1]
         sample = index if single else index[:-1]
         columns = range(data_of(x).shape[-1])
@@ -248,11 +246,10 @@ class Perceptrons:
             [scalar_at(x, (*sample, k)) for k in columns],
             0.0 if bias is None else scalar_at(bias, (row,) if np.ndim(data_of(bias)) else ()),
             self.activation.name if self.activation else "",
-            self.gradient_at_sum(node, index),
+            self.gradient_at_sum(y, above, sums),
         )
 
 
-FROM_OUTPUT = (None, RELU, LEAKY_RELU, TANH, SIGMOID)  # whose slope follows from the output alone
 PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
 
 
@@ -404,7 +401,7 @@ def attention_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
 
 
 def as_rows(x: Any) -> Any:
-    return x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 ATTENTION = Joint("scaled_dot_product_attention", attention_of, attention_contributions)
@@ -416,7 +413,8 @@ def mse_loss(predictions: Any, targets: Any) -> Value:
     """The mean of (p - t)². Targets may be Values. ValueError where the sizes differ."""
     p, t = as_sequence(predictions, "mse_loss"), as_sequence(targets, "mse_loss")
     same_count("mse_loss", p.size, t.size)
-    return cast(Value, MSE_LOSS(of_one_dtype(p, t)))
+    loss: Value = MSE_LOSS(p, t)
+    return loss
 
 
 def hinge_loss(scores: Any, labels: Any) -> Value:
@@ -426,7 +424,8 @@ def hinge_loss(scores: Any, labels: Any) -> Value:
     if np.count_nonzero(np.abs(y) == 1.0) < y.size:
         wrong = y[np.abs(y) != 1.0]
         raise ValueError(f"hinge_loss needs labels -1 and 1, got {wrong.item(0)!r}")
-    return cast(Value, HINGE_LOSS(of_one_dtype(s, y)))
+    loss: Value = HINGE_LOSS(s, y)
+    return loss
 
 
 def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Value:
@@ -437,7 +436,8 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Value:
     wrong = t[~((t >= 0.0) & (t <= 1.0))]
     if wrong.size:
         raise ValueError(f"{what} needs targets from 0 to 1, got {wrong.item(0)!r}")
-    return cast(Value, BINARY_CROSS_ENTROPY(of_one_dtype(x, t)))
+    loss: Value = BINARY_CROSS_ENTROPY(x, t)
+    return loss
 
 
 def cross_entropy(logits: Any, classes: Any) -> Value:
@@ -454,11 +454,12 @@ def cross_entropy(logits: Any, classes: Any) -> Value:
     if width == 0:
         raise ValueError("cross_entropy needs at least one logit a sample, got none")
     try:
-        picked = np.ravel_multi_index((np.arange(rows), indices), (rows, width))
+        picked = np.ravel_multi_index((indices, counting(rows)), (width, rows))
     except ValueError:
         wrong = indices[(indices < 0) | (indices >= width)]
         raise ValueError(f"a class is an index from 0 to {width - 1}, got {wrong[0]}") from None
-    return cast(Value, CROSS_ENTROPY([x], picked))
+    loss: Value = CROSS_ENTROPY(x, picked)
+    return loss
 
 
 def class_indices(classes: Any) -> np.ndarray:
@@ -491,49 +492,51 @@ def same_count(what: str, predictions: int, targets: int) -> None:
 
 
 class Loss:
-    """A mean over predictions. The row: name; the parts, arrays which the mean and its gradients
-    share; the mean of the parts; the gradients as a function of the parts and the gradient above.
+    """A mean over predictions, compared with targets (or the places of the classes). The row: name;
+    the parts, arrays which the mean and its gradient share; the mean of the parts; the gradient of
+    the predictions as a function of the parts and the gradient above.
 
     The parts are kept from the forward pass, unless somebody may have changed the data since.
     """
 
-    __slots__ = ("contributions", "name", "parts", "value")
+    __slots__ = ("name", "parts", "slopes", "value")
 
     def __init__(
         self,
         name: str,
         parts: Callable[..., Any],
         value: Callable[..., Any],
-        contributions: Callable[..., Sequence[Any]],
+        slopes: Callable[..., Any],
     ) -> None:
         self.name = name
         self.parts = parts
         self.value = value
-        self.contributions = contributions
+        self.slopes = slopes
 
     @quiet
-    def __call__(self, arguments: Sequence[Any], *constants: Any) -> Any:
-        parts = self.parts(*map(data_of, arguments), *constants)
-        context = [arguments, constants, parts]
-        return record(float(self.value(*parts)), self, values_among(arguments), context)
+    def __call__(self, p: Any, t: Any) -> Any:
+        if p.dtype is not t.dtype and t.dtype.kind == "f":
+            p, t = of_one_dtype(p, t)
+        parts = self.parts(data_of(p), data_of(t))
+        return record(float(self.value(*parts)), self, values_among((p, t)), [p, t, parts])
 
     def operation_name(self, node: Value) -> str:
         return self.name
 
     def recompute(self, node: Value) -> None:
-        arguments, constants, _ = context = node._context
-        context[2] = parts = self.parts(*map(data_of, arguments), *constants)
+        p, t, _ = context = node._context
+        context[2] = parts = self.parts(data_of(p), data_of(t))
         node._data = float(self.value(*parts))
 
     def backward(self, node: Value) -> None:
-        arguments, constants, parts = node._context
-        if not all([unchanged(x) for x in node._operands]):
-            parts = self.parts(*map(data_of, arguments), *constants)
-        contributions = self.contributions(node._grad, *parts)
-        for i in reversed(range(len(arguments))):
-            x = arguments[i]
-            if isinstance(x, Value):
-                give(x, contributions[i].reshape(x._data.shape))
+        p, t, parts = node._context
+        if not all(map(unchanged, node._operands)):
+            parts = self.parts(data_of(p), data_of(t))
+        slopes = self.slopes(node._grad, *parts)
+        if isinstance(t, Value):
+            give(t, -slopes.reshape(t._data.shape))  # of mse_loss, the only one with such targets
+        if isinstance(p, Value):
+            give(p, slopes.reshape(p._data.shape))
 
     def plannable(self, node: Value) -> bool:
         # Of one operation's result: then the parts that forward computed hold in backward.
@@ -541,8 +544,8 @@ class Loss:
         return len(node._operands) == 1 and x.ndim > 0 and x._operation not in (None, VIEW)
 
     def plan(self, node: Value, above: Any, tape: Tape) -> tuple[list[Call], list[Call]]:
-        arguments, constants, _ = context = node._context
-        fixed = [*map(data_of, arguments), *constants]
+        p, t, _ = context = node._context
+        fixed = data_of(p), data_of(t)
         out, after = tape.gradient_of(node._operands[0])
         flat = out.reshape(-1)
 
@@ -551,7 +554,7 @@ class Loss:
             node._data = float(self.value(*parts))
 
         def backward() -> None:
-            self.contributions(node._grad, *context[2], out=flat)
+            self.slopes(node._grad, *context[2], out=flat)
 
         return [forward], [backward, *after]
 
@@ -560,7 +563,7 @@ class Loss:
 
 
 def total(terms: Any) -> Any:
-    return np.dot(ones(terms.size, terms.dtype), terms) if terms.size <= FEW else terms.sum()
+    return terms.dot(ones(terms.size, terms.dtype)) if terms.size <= FEW else terms.sum()
 
 
 # Predictions and targets may differ in shape, (n, 1) and (n,), so they are taken in C order.
@@ -574,16 +577,15 @@ def mse_of(d: Any) -> Any:
     return d @ d / d.size
 
 
-def mse_contributions(above: Any, d: Any, out: Any = None) -> list[Any]:
-    slopes = np.multiply(d, 2.0 / d.size * above, out=out)
-    return [slopes, -slopes]
+def mse_slopes(above: Any, d: Any, out: Any = None) -> Any:
+    return np.multiply(d, 2.0 / d.size * above, out)
 
 
 def hinge_parts(s: Any, labels: Any) -> Any:
     labels = labels.ravel()
     terms = labels * s.ravel()
-    np.subtract(1.0, terms, out=terms)
-    np.maximum(terms, zeros_beside(terms), out=terms)
+    np.subtract(1.0, terms, terms)
+    np.maximum(terms, ZERO[terms.dtype], out=terms)
     return terms, labels
 
 
@@ -591,10 +593,10 @@ def hinge_of(terms: Any, labels: Any) -> Any:
     return total(terms) / terms.size
 
 
-def hinge_contributions(above: Any, terms: Any, labels: Any, out: Any = None) -> list[Any]:
+def hinge_slopes(above: Any, terms: Any, labels: Any, out: Any = None) -> Any:
     slopes = np.multiply(labels, -above / terms.size, out)
-    slopes *= terms != 0.0
-    return [slopes, None]
+    slopes *= terms != ZERO[terms.dtype]
+    return slopes
 
 
 def bce_parts(x: Any, targets: Any) -> Any:
@@ -606,17 +608,19 @@ def bce_of(x: Any, t: Any) -> Any:
     return total(terms) / x.size
 
 
-def bce_contributions(above: Any, x: Any, t: Any, out: Any = None) -> list[Any]:
-    return [np.multiply(sigmoid(x) - t, above / x.size, out=out), None]
+def bce_slopes(above: Any, x: Any, t: Any, out: Any = None) -> Any:
+    return np.multiply(sigmoid(x) - t, above / x.size, out)
 
 
 def cross_entropy_parts(x: Any, picked: Any) -> Any:
-    """What was taken from the logits, the exponentials, their sums, the places of the classes."""
-    rows = as_rows(x)
-    shifted = rows - rows.max(axis=1, keepdims=True)
+    """What was taken from the logits, the exponentials, their sums, the places of the classes.
+
+    One row a class: classes are fewer than samples as a rule, and NumPy is quick along long rows.
+    """
+    shifted = as_rows(x).T.copy()
+    shifted -= np.maximum.reduce(shifted)
     exps = np.exp(shifted)
-    totals = np.dot(exps, ones(x.shape[-1], x.dtype))
-    return shifted, exps, totals, picked
+    return shifted, exps, ones(len(exps), exps.dtype).dot(exps), picked
 
 
 def cross_entropy_of(shifted: Any, exps: Any, totals: Any, picked: Any) -> Any:
@@ -625,22 +629,18 @@ def cross_entropy_of(shifted: Any, exps: Any, totals: Any, picked: Any) -> Any:
     return total(terms) / terms.size
 
 
-def cross_entropy_contributions(
+def cross_entropy_slopes(
     above: Any, shifted: Any, exps: Any, totals: Any, picked: Any, out: Any = None
-) -> list[Any]:
-    if out is None:
-        out = np.empty(exps.size, exps.dtype)
-    np.divide(exps, totals[:, None], out=out.reshape(exps.shape))
-    out[picked] -= 1.0
-    out *= above / totals.size
-    return [out]
+) -> Any:
+    slopes = exps / totals
+    slopes.reshape(-1)[picked] -= 1.0
+    slopes *= above / totals.size
+    if out is not None:
+        np.copyto(out.reshape(slopes.T.shape), slopes.T)
+    return slopes.T
 
 
-MSE_LOSS = Loss("mse_loss", mse_parts, mse_of, mse_contributions)
-HINGE_LOSS = Loss("hinge_loss", hinge_parts, hinge_of, hinge_contributions)
-BINARY_CROSS_ENTROPY = Loss(
-    "binary_cross_entropy_with_logits", bce_parts, bce_of, bce_contributions
-)
-CROSS_ENTROPY = Loss(
-    "cross_entropy", cross_entropy_parts, cross_entropy_of, cross_entropy_contributions
-)
+MSE_LOSS = Loss("mse_loss", mse_parts, mse_of, mse_slopes)
+HINGE_LOSS = Loss("hinge_loss", hinge_parts, hinge_of, hinge_slopes)
+BINARY_CROSS_ENTROPY = Loss("binary_cross_entropy_with_logits", bce_parts, bce_of, bce_slopes)
+CROSS_ENTROPY = Loss("cross_entropy", cross_entropy_parts, cross_entropy_of, cross_entropy_slopes)

@@ -100,6 +100,7 @@ class Layer(Module):
     ) -> None:
         generator = random if seed is None else random.Random(seed)
         self._build(n_in, n_out, activation, init, generator, dtype)
+        side_by_side(self.parameters())
 
     def _build(
         self, n_in: int, n_out: int, activation: str, init: str, generator: Any, dtype: Any
@@ -114,11 +115,11 @@ class Layer(Module):
     @quiet
     def __call__(self, x: Any) -> Any:
         """The outputs for one sample: a Vector, a Value where n_out is 1; for a batch, a Vector."""
-        return self._outputs(inputs_of(self, x), last=True)
+        return self._outputs(inputs_of(self, x))
 
-    def _outputs(self, inputs: Any, last: bool) -> Any:
+    def _outputs(self, inputs: Any) -> Any:
         operation = PERCEPTRONS[self.activation]
-        return operation(inputs, self.weight, self.bias, single=last and self.n_out == 1)
+        return operation(inputs, self.weight, self.bias, single=self.n_out == 1)
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """(name, Value) of the weights and of the biases."""
@@ -163,6 +164,7 @@ class MLP(Module):
             last = i == len(self.layers) - 1
             name = output_activation if last else activation
             layer._build(sizes[i], sizes[i + 1], name, init, generator, dtype)
+        side_by_side(self.parameters())
 
     @quiet
     def __call__(self, x: Any) -> Any:
@@ -170,8 +172,10 @@ class MLP(Module):
         return self._outputs(inputs_of(self, x))
 
     def _outputs(self, inputs: Any) -> Any:
+        last = self.layers[-1]
         for layer in self.layers:
-            inputs = layer._outputs(inputs, last=layer is self.layers[-1])
+            single = layer is last and layer.n_out == 1
+            inputs = PERCEPTRONS[layer.activation](inputs, layer.weight, layer.bias, single)
         return inputs
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
@@ -202,6 +206,14 @@ def drawn(shape: tuple[int, ...], init: str, n_in: int, n_out: int, generator: A
     return scale * np.array([generator.uniform(-1, 1) for _ in range(math.prod(shape))]).reshape(
         shape
     )
+
+
+def side_by_side(vectors: list[Any]) -> None:
+    """Let the data of new Vectors follow each other in memory: an optimiser moves them as one."""
+    memory, start = np.concatenate([v._data.ravel() for v in vectors]), 0
+    for v in vectors:
+        v._data = memory[start : start + v.size].reshape(v.shape)
+        start += v.size
 
 
 def inputs_of(module: Any, x: Any) -> Any:

@@ -4,59 +4,185 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cached_property
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import STACK, Value, quiet
+from numpy_vectorized.engine import STACK, Value, address_of, quiet
 from pure_python.state import OptimizerState
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
-# A step changes data and moments where they lie, and computes in a scratch array a parameter that
-# is allocated once. A parameter that is a single number is moved as an array of no dimensions.
+# What is moved at once -----------------------------------------------------------------------
+#
+# A step takes a handful of calls of NumPy, and not a handful for every tensor: what lies together in
+# memory, as the parameters of a model do, it moves as one array. A long array it moves in pieces,
+# which stay in the cache from one call to the next.
+
+PIECE = 2**14  # numbers
+
+gradient_of = attrgetter("_grad")
+room_of = attrgetter("_room")
+
+
+class Arrays:
+    """Vectors whose data follow each other in memory, and room for their gradients likewise."""
+
+    def __init__(self, params: list[Any]) -> None:
+        self.params = params
+        self.data = joined(params)
+        self.make_room()
+
+    def make_room(self) -> None:
+        gradient = np.empty(self.data.shape, self.data.dtype)
+        self.pieces = in_pieces(self.data, gradient)
+        self.rooms, start = [], 0
+        for p in self.params:
+            p._room = gradient.reshape(-1)[start : start + p.size].reshape(p.shape)
+            self.rooms.append(p._room)
+            start += p.size
+
+    def gather(self) -> None:
+        """Have every gradient in its room, where backward writes it."""
+        if all(map(is_, map(gradient_of, self.params), self.rooms)):
+            return
+        if not all(map(is_, map(room_of, self.params), self.rooms)):
+            self.make_room()  # somebody has read a gradient, and may have kept it
+        for p, room in zip(self.params, self.rooms, strict=True):
+            if p._grad is None:
+                room.fill(0.0)
+            elif p._grad is not room:
+                np.copyto(room, p._grad)
+
+    def scatter(self) -> None:
+        pass  # the data were moved where they lie
+
+
+class Numbers:
+    """Values that are single numbers, gathered in arrays for a step and set after it."""
+
+    def __init__(self, params: list[Any]) -> None:
+        self.params = params
+        self.data, self.gradient = np.empty(len(params)), np.empty(len(params))
+        self.pieces = in_pieces(self.data, self.gradient)
+
+    def gather(self) -> None:
+        self.data[:] = [p._data for p in self.params]
+        self.gradient[:] = [p._grad for p in self.params]
+
+    def scatter(self) -> None:
+        for p, number in zip(self.params, self.data.tolist(), strict=True):
+            p._data = number
+
+
+def runs_of(params: list[Any]) -> list[list[Any]]:
+    """The parameters in their order, together those that can be moved as one array."""
+    runs: list[list[Any]] = []
+    for p in params:
+        if runs and follows(p._data, runs[-1][-1]._data):
+            runs[-1].append(p)
+        else:
+            runs.append([p])
+    return runs
+
+
+def follows(data: Any, before: Any) -> bool:
+    if type(data) is float or type(before) is float:
+        return type(data) is type(before)
+    return (
+        data.base is not None
+        and data.base is before.base
+        and data.dtype == before.dtype
+        and data.flags.c_contiguous
+        and before.flags.c_contiguous
+        and address_of(data) == address_of(before) + before.nbytes
+    )
+
+
+def joined(run: list[Any]) -> Any:
+    """The data of a run as one array."""
+    first = run[0]._data
+    if type(first) is float:
+        return np.array([p._data for p in run])
+    if len(run) == 1:
+        return first.reshape(-1) if first.flags.c_contiguous else first
+    start = (address_of(first) - address_of(first.base)) // first.itemsize
+    return first.base.reshape(-1)[start : start + sum(p.size for p in run)]
+
+
+def split(array: Any) -> list[Any]:
+    if array.ndim > 1:
+        return [array]
+    return [array[i : i + PIECE] for i in range(0, len(array), PIECE)]
+
+
+def in_pieces(data: Any, gradient: Any) -> list[tuple[Any, Any, Any]]:
+    """(data, gradient, scratch) of each piece; the scratch is one for all."""
+    pieces = list(zip(split(data), split(gradient), strict=True))
+    scratch = [np.empty_like(d) for d, _ in pieces[:1]]
+    return [(d, g, scratch[0][: len(d)]) for d, g in pieces]
+
+
+# Optimisers ----------------------------------------------------------------------------------
 
 
 class Optimizer(OptimizerState):
-    """What the optimisers of this backend share: one array a parameter, not one number a scalar."""
+    """What the optimisers of this backend share. A moment is a list of arrays, one a piece."""
+
+    def __init__(self, params: Iterable[Value]) -> None:
+        super().__init__(params, Value)
 
     def _values_of(self, entry: Any) -> Iterable[Any]:
         # A Vector made of Values holds copies of their data: the Values are what can be moved.
         return entry.operands if getattr(entry, "_operation", None) is STACK else (entry,)
 
-    def __init__(self, params: Iterable[Value]) -> None:
-        super().__init__(params, Value)
-        self._scratch = [np.empty_like(p._data) for p in self.params]
+    @cached_property
+    def _runs(self) -> list[Any]:
+        return [
+            (Numbers if type(run[0]._data) is float else Arrays)(run)
+            for run in runs_of(self.params)
+        ]
 
     @quiet
     def step(self) -> None:
         """Move every parameter one step against its gradient."""
         self.steps += 1
-        for i, p in enumerate(self.params):
-            data, grad = p._data, p.grad
-            if type(data) is not float:
-                self._move(i, data, grad, self._scratch[i])
-            else:
-                number = np.array(data)
-                self._move(i, number, np.array(grad), self._scratch[i])
-                p._data = number.item()
+        i = 0
+        for run in self._runs:
+            run.gather()
+            for data, gradient, scratch in run.pieces:
+                self._move(i, data, gradient, scratch)
+                i += 1
+            run.scatter()
 
     def _move(self, i: int, data: Any, grad: Any, scratch: Any) -> None:
         raise NotImplementedError
 
     def _zeros(self) -> list[Any]:
-        return [np.zeros_like(p._data) for p in self.params]
+        return [part for run in runs_of(self.params) for part in split(np.zeros_like(joined(run)))]
 
     def _flat(self, moment: list[Any]) -> list[float]:
-        return [number for part in moment for number in np.ravel(part).tolist()]
+        return [number for part in moment for number in part.ravel().tolist()]
 
     def _from_flat(self, numbers: list[float]) -> list[Any]:
         moment, start = self._zeros(), 0
-        for i, p in enumerate(self.params):
-            part = numbers[start : start + p.size]
-            moment[i][...] = np.reshape(part, p.shape)
-            start += p.size
+        for part in moment:
+            part[...] = np.reshape(numbers[start : start + part.size], part.shape)
+            start += part.size
         return moment
+
+    # The parameters of a copy lie elsewhere, and not together.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: entry for name, entry in self.__dict__.items() if name != "_runs"}
+        return state | {name: self._flat(state[name]) for name in self.moments}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in self.moments:
+            setattr(self, name, self._from_flat(state[name]))
 
 
 class SGD(Optimizer):
@@ -102,7 +228,7 @@ class SGD(Optimizer):
                 velocity *= self.momentum
                 velocity += grad if self.dampening == 0.0 else grad * (1.0 - self.dampening)
             grad = grad + self.momentum * velocity if self.nesterov else velocity
-        np.multiply(grad, self.lr, out=scratch)
+        np.multiply(grad, self._lr, scratch)
         data -= scratch
 
 
