@@ -1232,7 +1232,8 @@ def restore(kind, data, grad, label):
 # What Python calls for an operator, without the detour by methods, for the operands that it mostly
 # meets. All others go the way of the methods.
 
-cdef inline object at_once(
+# Not inline: the operations of two Values that have their numbers at hand stay shorter and quicker.
+cdef object at_once(
     int code, int with_number, int number_with, binaryfunc otherwise, object a, object b
 ):
     cdef double number
