@@ -16,6 +16,7 @@ import importlib
 import math
 import random
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click  # command lines with checked options and help
 from rich.progress import Progress, TextColumn, TimeElapsedColumn  # a bar with the loss beside it
@@ -23,24 +24,47 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn  # a bar with 
 TOWNS = Path(__file__).with_name("towns.txt")
 
 
+class Head(NamedTuple):
+    """The weights of a head of attention: three look at the stream, one writes into it."""
+
+    query: Any
+    key: Any
+    value: Any
+    mix: Any
+
+
+class Layer(NamedTuple):
+    heads: list[Head]
+    up: Any
+    down: Any
+
+
 class GPT:
-    """A transformer that reads one token at a time and remembers the keys and values before it."""
+    """A transformer. It takes all tokens of a document at once, or goes on from what it remembers.
+
+    A stream of rows, one a token, runs through the layers. `linear(a, b)` is a·bᵀ: of every row of
+    the one with every row of the other.
+    """
 
     def __init__(self, backend, vocabulary, block=16, width=16, heads=4, layers=1):
-        self.backend = backend
-        self.block, self.width, self.heads, self.layers = block, width, heads, layers
+        self.backend, self.block = backend, block
         size = width // heads
-        self.parts = [slice(h * size, (h + 1) * size) for h in range(heads)]
-        self.weights = {
-            "token": self.matrix(vocabulary, width),
-            "position": self.matrix(block, width),
-            "logits": self.matrix(vocabulary, width),
-        }
-        for i in range(layers):
-            for name in ("query", "key", "value", "mix"):
-                self.weights[f"{i}.{name}"] = self.matrix(width, width)
-            self.weights[f"{i}.up"] = self.matrix(4 * width, width)
-            self.weights[f"{i}.down"] = self.matrix(width, 4 * width)
+        self.scale = size**-0.5
+        self.token = self.matrix(vocabulary, width)
+        self.position = self.matrix(block, width)
+        self.logits = self.matrix(vocabulary, width)
+        self.layers = [
+            Layer(
+                [
+                    Head(*[self.matrix(size, width) for _ in range(3)], self.matrix(width, size))
+                    for _ in range(heads)
+                ],
+                self.matrix(4 * width, width),
+                self.matrix(width, 4 * width),
+            )
+            for _ in range(layers)
+        ]
+        self.masks = {}
 
     def matrix(self, rows, columns):
         return self.backend.Vector(
@@ -48,38 +72,54 @@ class GPT:
         )
 
     def parameters(self):
-        return list(self.weights.values())
+        matrices = [self.token, self.position, self.logits]
+        for heads, up, down in self.layers:
+            matrices += [matrix for head in heads for matrix in head] + [up, down]
+        return matrices
 
     def nparams(self):
-        return sum(len(matrix) * len(matrix[0]) for matrix in self.weights.values())
+        return sum(len(matrix) * len(matrix[0]) for matrix in self.parameters())
 
     def start(self):
-        """The memory of an empty document: keys and values of each head of each layer."""
-        return [[([], []) for _ in range(self.heads)] for _ in range(self.layers)]
+        """The memory of an empty document: for each layer, the rows that its heads looked at."""
+        return [[] for _ in self.layers]
 
-    def __call__(self, token, position, memory):
-        """The logits of the next token."""
-        f, w = self.backend, self.weights
-        x = f.rms_norm(w["token"][token] + w["position"][position], eps=1e-5)
-        for i in range(self.layers):
-            normed = f.rms_norm(x, eps=1e-5)
-            x = x + f.linear(self.attend(i, normed, memory[i]), w[f"{i}.mix"])
-            normed = f.rms_norm(x, eps=1e-5)
-            x = x + f.linear(f.linear(normed, w[f"{i}.up"]).relu(), w[f"{i}.down"])
-        return f.linear(x, w["logits"])
+    def __call__(self, tokens, memory=None):
+        """The logits of what comes after each of the tokens, a row each."""
+        f = self.backend
+        start = len(memory[0]) if memory else 0
+        positions = self.position[start : start + len(tokens)]
+        x = norm(f, f.Vector([self.token[token] for token in tokens]) + positions)
+        mask = self.mask(start, len(tokens))
+        for i, (heads, up, down) in enumerate(self.layers):
+            normed = context = norm(f, x)
+            if memory:
+                memory[i].extend(normed)
+                context = f.Vector(memory[i])
+            for head in heads:
+                x = x + self.attend(head, normed, context, mask)
+            x = x + f.linear(f.linear(norm(f, x), up).relu(), down)
+        return f.linear(x, self.logits)
 
-    def attend(self, i, x, memory):
-        """Each head looks back with its part of the query over its part of all keys so far."""
-        f, w = self.backend, self.weights
-        query = f.linear(x, w[f"{i}.query"])
-        key = f.linear(x, w[f"{i}.key"])
-        value = f.linear(x, w[f"{i}.value"])
-        heads = []
-        for part, (keys, values) in zip(self.parts, memory, strict=True):
-            keys.append(key[part])
-            values.append(value[part])
-            heads.append(f.scaled_dot_product_attention(query[part], keys, values))
-        return f.concatenate(heads)
+    def attend(self, head, x, context, mask):
+        """softmax(q·kᵀ / √d + mask)·v, and what the head makes of it."""
+        f = self.backend
+        scores = f.linear(f.linear(x, head.query), f.linear(context, head.key))
+        weights = f.softmax(scores * self.scale + mask)
+        values = f.linear(head.value, context)  # transposed, as linear wants them
+        return f.linear(f.linear(weights, values), head.mix)
+
+    def mask(self, start, count):
+        """0 at a token and those before it, -infinity at those that come later."""
+        if (start, count) not in self.masks:
+            self.masks[start, count] = self.backend.Vector(
+                [[0.0] * (start + i + 1) + [-math.inf] * (count - i - 1) for i in range(count)]
+            )
+        return self.masks[start, count]
+
+
+def norm(f, x):
+    return f.rms_norm(x, eps=1e-5)
 
 
 class Documents:
@@ -103,9 +143,7 @@ class Documents:
 def loss_of(model, tokens):
     """The mean cross entropy of every next token of a document."""
     count = min(model.block, len(tokens) - 1)
-    memory = model.start()
-    logits = [model(tokens[i], i, memory) for i in range(count)]
-    return model.backend.cross_entropy(logits, tokens[1 : count + 1])
+    return model.backend.cross_entropy(model(tokens[:count]), tokens[1 : count + 1])
 
 
 def train(model, documents, steps, lr):
@@ -124,8 +162,8 @@ def sample(model, documents, temperature=0.6):
     """A new document, drawn character by character."""
     token, memory, text = documents.edge, model.start(), ""
     with model.backend.no_grad():
-        for position in range(model.block):
-            logits = model(token, position, memory)
+        for _ in range(model.block):
+            (logits,) = model([token], memory)
             probabilities = model.backend.softmax(logits / temperature)
             (token,) = random.choices(
                 range(documents.vocabulary), [float(p) for p in probabilities]

@@ -21,6 +21,7 @@ from .worker import Steps, load
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "gpt.py"
 SEED, LETTERS, LR, BETAS, EPS = 42, 8, 1e-3, (0.9, 0.95), 1e-8
 BLOCK, WIDTH, HEADS = 16, 16, 4
+SIZE = WIDTH // HEADS
 
 
 def example() -> ModuleType:
@@ -59,14 +60,16 @@ def vector_style(engine: str) -> Steps:
 
 def shapes(vocabulary: int) -> dict[str, tuple[int, int]]:
     """The matrices in the order in which the example draws them."""
-    return {
+    shapes = {
         "token": (vocabulary, WIDTH),
         "position": (BLOCK, WIDTH),
         "logits": (vocabulary, WIDTH),
-        **dict.fromkeys(("query", "key", "value", "mix"), (WIDTH, WIDTH)),
-        "up": (4 * WIDTH, WIDTH),
-        "down": (WIDTH, 4 * WIDTH),
     }
+    for head in range(HEADS):
+        for name in ("query", "key", "value"):
+            shapes[f"{name}.{head}"] = (SIZE, WIDTH)
+        shapes[f"mix.{head}"] = (WIDTH, SIZE)
+    return shapes | {"up": (4 * WIDTH, WIDTH), "down": (WIDTH, 4 * WIDTH)}
 
 
 def checked(step: Any, parameters: Any) -> Steps:
@@ -109,20 +112,20 @@ def attend(query, keys, values):
     ]
 
 
-def logits_of(w, token, position, keys, values):
-    x = [t + p for t, p in zip(w["token"][token], w["position"][position], strict=True)]
-    x = rms_norm(x)
+def add(x, y):
+    return [xi + yi for xi, yi in zip(x, y, strict=True)]
+
+
+def logits_of(w, token, position, memory):
+    x = rms_norm(add(w["token"][token], w["position"][position]))
     normed = rms_norm(x)
-    query = linear(normed, w["query"])
-    keys.append(linear(normed, w["key"]))
-    values.append(linear(normed, w["value"]))
-    heads = []
-    for start in range(0, WIDTH, WIDTH // HEADS):
-        part = slice(start, start + WIDTH // HEADS)
-        heads += attend(query[part], [k[part] for k in keys], [v[part] for v in values])
-    x = [xi + yi for xi, yi in zip(x, linear(heads, w["mix"]), strict=True)]
+    for head, (keys, values) in enumerate(memory):
+        query = linear(normed, w[f"query.{head}"])
+        keys.append(linear(normed, w[f"key.{head}"]))
+        values.append(linear(normed, w[f"value.{head}"]))
+        x = add(x, linear(attend(query, keys, values), w[f"mix.{head}"]))
     hidden = [h.relu() for h in linear(rms_norm(x), w["up"])]
-    x = [xi + yi for xi, yi in zip(x, linear(hidden, w["down"]), strict=True)]
+    x = add(x, linear(hidden, w["down"]))
     return linear(x, w["logits"])
 
 
@@ -141,9 +144,9 @@ def scalar_style(engine: str) -> Steps:
 
     def step() -> float:
         nonlocal steps
-        keys, values, losses = [], [], []
+        memory, losses = [([], []) for _ in range(HEADS)], []
         for position, token in enumerate(tokens[:-1]):
-            probabilities = softmax(logits_of(w, token, position, keys, values))
+            probabilities = softmax(logits_of(w, token, position, memory))
             losses.append(-probabilities[tokens[position + 1]].log())
         loss = sum(losses) / len(losses)
         loss.backward()
@@ -163,14 +166,27 @@ def scalar_style(engine: str) -> Steps:
 
 
 def drawn(vocabulary: int) -> dict[str, Any]:
-    """The same weights as arrays."""
+    """The same weights as arrays, those of the heads in one."""
     import numpy as np
 
     random.seed(SEED)
-    return {
+    w = {
         name: np.array([[random.gauss(0.0, 0.08) for _ in range(columns)] for _ in range(rows)])
         for name, (rows, columns) in shapes(vocabulary).items()
     }
+    for name in ("query", "key", "value", "mix"):
+        parts = [w.pop(f"{name}.{head}") for head in range(HEADS)]
+        w[name] = np.concatenate(parts, axis=1 if name == "mix" else 0)
+    return w
+
+
+def as_drawn(w: dict[str, Any]) -> list[Any]:
+    """Arrays of all weights, those of the heads apart again."""
+    arrays = [w["token"], w["position"], w["logits"]]
+    for head in range(HEADS):
+        part = slice(head * SIZE, (head + 1) * SIZE)
+        arrays += [w[name][part] for name in ("query", "key", "value")] + [w["mix"][:, part]]
+    return [*arrays, w["up"], w["down"]]
 
 
 def of_torch() -> Steps:
@@ -203,7 +219,7 @@ def of_torch() -> Steps:
         optimizer.step()
         return loss.item()
 
-    return checked(step, lambda: [v.detach().numpy() for v in w.values()])
+    return checked(step, lambda: as_drawn({k: v.detach().numpy() for k, v in w.items()}))
 
 
 def of_jax() -> Steps:
@@ -227,7 +243,7 @@ def of_jax() -> Steps:
             (normed @ w[name].T).reshape(n, HEADS, -1).transpose(1, 0, 2)
             for name in ("query", "key", "value")
         )
-        scores = query @ key.transpose(0, 2, 1) / (WIDTH // HEADS) ** 0.5
+        scores = query @ key.transpose(0, 2, 1) / SIZE**0.5
         heads = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf)) @ value
         x = x + heads.transpose(1, 0, 2).reshape(n, WIDTH) @ w["mix"].T
         x = x + jax.nn.relu(norm(x) @ w["up"].T) @ w["down"].T
@@ -254,4 +270,4 @@ def of_jax() -> Steps:
         loss, state = compiled(state)
         return float(loss)  # which waits for it
 
-    return checked(step, lambda: [state[0][k].__array__() for k in shapes(vocabulary)])
+    return checked(step, lambda: as_drawn({k: v.__array__() for k, v in state[0].items()}))
