@@ -77,6 +77,8 @@ cdef struct Fused:
     unsigned char *reached  # by this backward, for each element; all of them where entire is set
     bint entire
     bint touched            # gradients may be other than zero
+    uint64_t search         # which one for a scalar that comes twice last came by
+    Py_ssize_t found        # how far it got
     Cell **made             # weak: the elements that are Values now; NULL while there are none
     PyObject **labels       # strong: of elements that were
 

@@ -17,6 +17,7 @@ from cpython.buffer cimport (
 )
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsDouble
+from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset
 
@@ -376,6 +377,7 @@ cdef class Arguments:
         for i in range(others.runs):
             o = &others.operands[i]
             self.push(o.value, o.number, o.offset, o.count)
+            self.closed = True  # what stands apart there does here
         return 0
 
 
@@ -1353,6 +1355,9 @@ cdef class Vector:
             )
             self.hold_run(cell_of(anchor), 0, numbers.count, width)
             return
+        if type(values) is list and are_alike(<list>values):
+            self.hold_values(tuple(<list>values))
+            return
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise TypeError(f"Vector needs a sequence of Values, got {describe(values)}")
         items = tuple([as_element(v) for v in values])
@@ -1425,7 +1430,8 @@ cdef class Vector:
         if self.runs != &self.run:
             pass
         elif type(index) is slice:
-            start, stop, step = index.indices(self.length)
+            PySlice_Unpack(index, &start, &stop, &step)
+            PySlice_AdjustIndices(self.length, &start, &stop, step)
             if step == 1 and start < stop:
                 width = self.width if self.nested else 1
                 return block_vector(
@@ -1729,6 +1735,14 @@ cdef bint take_rows(Numbers numbers, object values, Py_ssize_t *width) except -1
         ):
             return False
     return width[0] > 0
+
+
+cdef bint are_alike(list rows):
+    """Whether they are Vectors of one length."""
+    for row in rows:
+        if type(row) is not Vector or (<Vector>row).length != (<Vector>rows[0]).length:
+            return False
+    return len(rows) > 0
 
 
 cdef object as_element(object v):

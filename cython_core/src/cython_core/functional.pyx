@@ -46,47 +46,57 @@ def linear(x, weight, bias=None):
     x has n_in elements, or is a batch of such; bias has n_out elements, or is None.
     ValueError where the sizes do not fit.
     """
-    weights = Arguments()
-    rows = add_rows(weights, weight, "linear")
-    biases = Arguments()
+    parameters = Arguments()
+    cdef Rows rows = add_rows(parameters, weight, "linear")
+    cdef Py_ssize_t weights = parameters.count
+    parameters.closed = True
     if bias is not None:
-        biases.extend(bias, "linear")
-        if biases.count != rows.count:
-            raise ValueError(f"linear with {rows.count} rows of weight and {biases.count} biases")
-    return linear_of(x, weights, rows, biases)
+        parameters.extend(bias, "linear")
+        if parameters.count - weights != rows.count:
+            raise ValueError(
+                f"linear with {rows.count} rows of weight and "
+                f"{parameters.count - weights} biases"
+            )
+        parameters.closed = True
+    return linear_of(x, parameters, rows)
 
 
-cdef Vector linear_of(object x, Arguments weights, Rows rows, Arguments biases):
-    cdef Py_ssize_t width = -1, samples = 1
+cdef Vector linear_of(object x, Arguments arguments, Rows rows):
+    """arguments: the weights and biases. It takes them over."""
+    cdef Py_ssize_t width, before, samples = 1
     cdef bint batch
-    arguments = Arguments()
+    cdef Arguments parameters
     if isinstance(x, Vector):
         batch = (<Vector>x).nested
         width = width_of(<Vector>x)
     else:
         x = list(x)
         batch = len(x) > 0 and is_sequence(x[0])
+        width = -1
     if not batch:
+        before = arguments.count
         arguments.extend(x, "linear")
-        check_inputs(rows, arguments.count)
+        check_inputs(rows, arguments.count - before)
     elif width > 0:
-        arguments.extend_rows(<Vector>x)
         check_inputs(rows, width)
+        arguments.extend_rows(<Vector>x)
         samples = len(x)
     elif are_flat(x):
         samples = len(x)
         for sample in x:
-            width = arguments.count
+            before = arguments.count
             arguments.extend(sample, "linear")
-            check_inputs(rows, arguments.count - width)
+            check_inputs(rows, arguments.count - before)
     else:
-        return vector(tuple([linear_of(sample, weights, rows, biases) for sample in x]))
+        outputs = []
+        for sample in x:
+            parameters = Arguments()
+            parameters.append(arguments)
+            parameters.closed = True
+            outputs.append(linear_of(sample, parameters, rows))
+        return vector(tuple(outputs))
     if rows.count == 0:
         return vector(tuple([vector(())] * samples) if batch else ())
-    arguments.closed = True
-    arguments.append(weights)
-    arguments.closed = True
-    arguments.append(biases)
     return record_block(
         LINEAR, arguments, samples * rows.count, rows.width, rows.count, None, 0,
         rows.count if batch else 0,

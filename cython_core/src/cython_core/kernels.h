@@ -35,10 +35,12 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)  /* whose stack is not aligned */
   #define WIDTH 4
   #define NAME(kernel) kernel##_avx2
+  #define NARROWER(kernel) kernel##_narrow
   #define TARGET MAYBE_UNUSED __attribute__((target("avx2")))
   #include "products.h"
   #define WIDTH 8
   #define NAME(kernel) kernel##_avx512
+  #define NARROWER(kernel) kernel##_avx2
   #define TARGET MAYBE_UNUSED __attribute__((target("avx512f")))
   #include "products.h"
   #define WIDEST(kernel) \

@@ -3,11 +3,8 @@
 import math
 from array import array
 
-from cpython.list cimport PyList_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.tuple cimport PyTuple_GET_SIZE
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memset
+from libc.string cimport memset
 
 from cython_core.engine cimport (
     Cell, Value, Vector, cell_of, data_place, grad_place, moves_of_leaves, scalars_of,
@@ -30,9 +27,6 @@ cdef extern from "kernels.h":
         double correction, double beta1, double beta2, double eps, double shrink,
         double weight_decay
     ) noexcept nogil
-
-cdef extern from "Python.h":
-    PyObject **PySequence_Fast_ITEMS(object) noexcept
 
 
 # Neighbours among the parameters.
@@ -57,9 +51,9 @@ cdef class Stretches:
     cdef Stretch *stretches
     cdef Py_ssize_t count
 
-    def __init__(self, list params):
+    def __init__(self, tuple params):
         cdef Py_ssize_t i, j, n = len(params)
-        self.params = tuple(params)
+        self.params = params
         self.moves = moves_of_leaves()
         self.data = <double **>malloc(n * sizeof(double *))
         self.grad = <double **>malloc(n * sizeof(double *))
@@ -98,17 +92,6 @@ cdef class Stretches:
         free(self.copied)
         free(self.stretches)
 
-    cdef bint are_of(self, list params):
-        """Whether these are still the parameters, and their numbers where they were."""
-        cdef Py_ssize_t n = PyList_GET_SIZE(params)
-        return (
-            self.moves == moves_of_leaves() and n == PyTuple_GET_SIZE(self.params)
-            and memcmp(
-                PySequence_Fast_ITEMS(params), PySequence_Fast_ITEMS(self.params),
-                n * sizeof(PyObject *),
-            ) == 0
-        )
-
     cdef Stretch taken(self, Py_ssize_t which) noexcept:
         """A stretch in a row: where it is, or copied."""
         cdef Stretch s = self.stretches[which]
@@ -130,8 +113,8 @@ cdef class Stretches:
 
 cdef Stretches stretches_of(object optimizer):
     cdef Stretches stretches = optimizer._stretches
-    cdef list params = optimizer.params
-    if stretches is None or not stretches.are_of(params):
+    cdef tuple params = optimizer.params
+    if stretches is None or stretches.params is not params or stretches.moves != moves_of_leaves():
         stretches = optimizer._stretches = Stretches(params)
     return stretches
 

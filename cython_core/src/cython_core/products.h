@@ -65,13 +65,32 @@ TARGET static void NAME(multiply_add)(
                 AT(y) = a, AT(y + W) = b;
             }
         }
-    for (; j + W <= columns; j += W)
-        for (ptrdiff_t o = 0; o < rows; o++) {
+    for (; j + W <= columns; j += W) {
+        ptrdiff_t o = 0;
+        for (; o + 4 <= rows; o += 4) {
+            const double *z = start + o * start_row + j, *x = s + o * s_row, *row = m + j;
+            doubles a0 = AT(z), a1 = AT(z + start_row), a2 = AT(z + 2 * start_row),
+                    a3 = AT(z + 3 * start_row);
+            for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) {
+                doubles c = AT(row);
+                a0 += x[0] * c, a1 += x[s_row] * c;
+                a2 += x[2 * s_row] * c, a3 += x[3 * s_row] * c;
+            }
+            double *y = out + o * out_row + j;
+            AT(y) = a0, AT(y + out_row) = a1, AT(y + 2 * out_row) = a2, AT(y + 3 * out_row) = a3;
+        }
+        for (; o < rows; o++) {
             const double *x = s + o * s_row, *row = m + j;
             doubles a = AT(start + o * start_row + j);
             for (ptrdiff_t k = 0; k < terms; k++, x += s_step, row += m_row) a += x[0] * AT(row);
             AT(out + o * out_row + j) = a;
         }
+    }
+#ifdef NARROWER
+    if (j < columns)
+        NARROWER(multiply_add)(out + j, out_row, start + j, start_row, s, s_row, s_step, m + j,
+                               m_row, rows, terms, columns - j);
+#else
     for (; j < columns; j++) {
         ptrdiff_t o = 0;
         for (; o + 8 <= rows; o += 8) {  /* eight sums side by side: one waits for itself */
@@ -89,6 +108,7 @@ TARGET static void NAME(multiply_add)(
             out[o * out_row + j] = a;
         }
     }
+#endif
 }
 
 /* to[i][j] += x[i] * above[j], and one row more whose x is 1: what a single sample gives to the weights
@@ -116,3 +136,4 @@ TARGET static void NAME(add_sample)(
 #undef WIDTH
 #undef NAME
 #undef TARGET
+#undef NARROWER

@@ -8,7 +8,7 @@
 
 # Groups of operands --------------------------------------------------------------------------
 #
-# The operands of a node come in groups: two sides; inputs, weights, biases. No run reaches over the
+# The operands of a node come in groups: two sides; weights, biases, inputs. No run reaches over the
 # end of its group.
 
 cdef inline Operand *after(Operand *o, Py_ssize_t count) noexcept nogil:
@@ -77,31 +77,46 @@ cdef void give_some(
                 give_to(end, i, xs[i])
 
 
+cdef uint64_t searches = 0     # for a scalar that comes twice
+
+
 cdef bint are_distinct(Operand *first, Operand *end) noexcept nogil:
     """Whether a group has no scalar twice; False also where that would take long to find out."""
+    global searches
     cdef Operand *o = first
-    cdef Operand *other
-    while o + 1 < end and before_in_memory(o, o + 1):
-        o += 1
-    if o + 1 >= end:
-        return True
-    if end - first > 32:
-        return False
-    o = first
+    cdef Operand *single = NULL
+    cdef Fused *f
+    searches += 1
     while o < end:
-        other = o + 1
-        while other < end:
-            if overlap(o, other):
-                return False
-            other += 1
+        # Mostly the elements of each block come in their order, and so do single Values.
+        if o.value == NULL:
+            pass
+        elif is_anchor(o.value):
+            f = o.value.right.fused
+            if f.search == searches and o.offset < f.found:
+                return no_two_overlap(first, end)
+            f.search = searches
+            f.found = o.offset + o.count
+        elif single != NULL and o.value <= single.value:
+            return no_two_overlap(first, end)
+        else:
+            single = o
         o += 1
     return True
 
 
-cdef inline bint before_in_memory(Operand *a, Operand *b) noexcept nogil:
-    if a.value == b.value:
-        return a.value == NULL or a.offset + a.count <= b.offset
-    return <size_t>a.value < <size_t>b.value
+cdef bint no_two_overlap(Operand *first, Operand *end) noexcept nogil:
+    cdef Operand *other
+    if end - first > 32:
+        return False
+    while first < end:
+        other = first + 1
+        while other < end:
+            if overlap(first, other):
+                return False
+            other += 1
+        first += 1
+    return True
 
 
 cdef bint are_apart(Operand *a, Operand *a_end, Operand *b, Operand *b_end) noexcept nogil:
@@ -144,11 +159,11 @@ cdef int spans_of(Cell *anchor, Py_ssize_t i, Span *spans) noexcept nogil:
         spans[1] = Span(f.n + i % f.m, 1)
         return 2
     if anchor.code == LINEAR:
-        inputs = f.outputs // f.m * f.n
-        spans[0] = Span(inputs + i % f.m * f.n, f.n)
-        spans[1] = Span(i // f.m * f.n, f.n)
-        spans[2] = Span(inputs + f.m * f.n + i % f.m, 1)
-        return 3 if spans[2].start < f.size else 2
+        inputs = f.size - f.outputs // f.m * f.n
+        spans[0] = Span(i % f.m * f.n, f.n)
+        spans[1] = Span(inputs + i // f.m * f.n, f.n)
+        spans[2] = Span(f.m * f.n + i % f.m, 1)
+        return 3 if spans[2].start < inputs else 2
     if anchor.code == PERCEPTRONS:
         spans[0] = Span(i // (f.outputs // f.m) * f.n, f.n)
     elif anchor.code == ATTENTION:
@@ -288,30 +303,54 @@ cdef int compute_both(Fused *f, unsigned char *reached) except -1:
     return 0
 
 
+# The parts of a linear node. No biases are a group without operands.
+cdef struct Linear:
+    Py_ssize_t n_in, n_out, samples
+    Operand *weights
+    Operand *biases
+    Operand *inputs
+    Operand *end
+    double *w
+    double *x
+    double *room            # scratch for a copy of either, and n_out more
+
+
+cdef Linear linear_of(Fused *f) noexcept nogil:
+    cdef Linear l
+    l.n_in = f.n
+    l.n_out = f.m
+    l.samples = f.outputs // f.m
+    l.weights = f.operands
+    l.biases = after(l.weights, l.n_out * l.n_in)
+    l.inputs = after(l.biases, f.size - (l.n_out + l.samples) * l.n_in)
+    l.end = f.operands + f.count
+    l.w = numbers_at(f, l.weights, l.n_out * l.n_in, scratch)
+    l.x = numbers_at(f, l.inputs, l.samples * l.n_in, scratch + l.n_out * l.n_in)
+    l.room = scratch + (l.n_out + l.samples) * l.n_in
+    return l
+
+
 cdef void compute_linear(Fused *f) noexcept nogil:
     """y_j = b_j + w_j·x of each sample, summed from left to right."""
-    cdef Py_ssize_t n_in = f.n, n_out = f.m, samples = f.outputs // f.m, s
-    cdef Operand *weights = after(f.operands, samples * n_in)
-    cdef Operand *biases = after(weights, n_out * n_in)
-    cdef double *room = scratch + samples * n_in
-    cdef double *x = numbers_at(f, f.operands, samples * n_in, scratch)
-    cdef double *w = numbers_at(f, weights, n_out * n_in, room)
-    cdef double *b
-    room += n_out * n_in
-    b = room
-    room += n_out
-    if biases < f.operands + f.count:
-        b = numbers_at(f, biases, n_out, b)
+    cdef Linear l = linear_of(f)
+    cdef Py_ssize_t s
+    cdef double *b = l.room
+    cdef double *turned = l.room + l.n_out
+    if l.biases < l.inputs:
+        b = numbers_at(f, l.biases, l.n_out, b)
     else:
-        memset(b, 0, n_out * sizeof(double))
-    if samples < 4:
-        for s in range(samples):
+        memset(b, 0, l.n_out * sizeof(double))
+    if l.samples < 4:
+        for s in range(l.samples):
             multiply_add(
-                f.data + s * n_out, 1, b, 1, w, n_in, 1, x + s * n_in, 1, n_out, n_in, 1
+                f.data + s * l.n_out, 1, b, 1, l.w, l.n_in, 1, l.x + s * l.n_in, 1,
+                l.n_out, l.n_in, 1,
             )
     else:
-        transpose(w, room, n_out, n_in)
-        multiply_add(f.data, n_out, b, 0, x, n_in, 1, room, n_out, samples, n_in, n_out)
+        transpose(l.w, turned, l.n_out, l.n_in)
+        multiply_add(
+            f.data, l.n_out, b, 0, l.x, l.n_in, 1, turned, l.n_out, l.samples, l.n_in, l.n_out
+        )
 
 
 cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
@@ -466,77 +505,65 @@ cdef int first_side(Fused *f, Operand *middle, Operand *end) noexcept nogil:
 
 
 cdef void spread_linear(Fused *f) noexcept:
-    cdef Py_ssize_t n_in = f.n, n_out = f.m, samples = f.outputs // f.m, s
-    cdef Operand *inputs = f.operands
-    cdef Operand *weights = after(inputs, samples * n_in)
-    cdef Operand *biases = after(weights, n_out * n_in)
-    cdef Operand *end = f.operands + f.count
-    cdef double *room = scratch + samples * n_in
-    cdef double *x = numbers_at(f, inputs, samples * n_in, scratch)
-    cdef double *w = numbers_at(f, weights, n_out * n_in, room)
-    cdef double *above = f.grad
-    cdef double *last = above + (samples - 1) * n_out
+    cdef Linear l = linear_of(f)
+    cdef Py_ssize_t s, n_in = l.n_in, n_out = l.n_out, last = l.samples - 1
     cdef double *to
-    room += n_out * n_in
     if not (
-        f.entire and n_in > 0 and are_distinct(inputs, weights) and are_distinct(weights, biases)
-        and are_apart(inputs, weights, weights, end) and are_apart(weights, biases, biases, end)
-        and are_distinct(biases, end)
+        f.entire and n_in > 0 and are_distinct(l.weights, l.biases)
+        and are_distinct(l.biases, l.inputs) and are_distinct(l.inputs, l.end)
+        and are_apart(l.weights, l.biases, l.biases, l.end)
+        and are_apart(l.biases, l.inputs, l.inputs, l.end)
     ):
-        spread_linear_singly(f, x, w, weights, biases)
+        spread_linear_singly(f, &l)
         return
-    if biases < end:
-        for s in range(samples, 0, -1):
-            give_all(biases, end - biases, above + s * n_out)
-    if holds_values(weights, biases):
-        to = borrowed_gradients(weights, biases, room)
+    if l.biases < l.inputs:
+        for s in range(l.samples, 0, -1):
+            give_all(l.biases, l.inputs - l.biases, f.grad + s * n_out)
+    if holds_values(l.weights, l.biases):
+        to = borrowed_gradients(l.weights, l.biases, l.room)
         multiply_add(
-            to, n_in, to, n_in, last, 1, -n_out, x + (samples - 1) * n_in, -n_in,
-            n_out, samples, n_in,
+            to, n_in, to, n_in, f.grad + last * n_out, 1, -n_out, l.x + last * n_in, -n_in,
+            n_out, l.samples, n_in,
         )
-        return_gradients(weights, biases, to, room)
-    if holds_values(inputs, weights):
-        to = borrowed_gradients(inputs, weights, room)
+        return_gradients(l.weights, l.biases, to, l.room)
+    if holds_values(l.inputs, l.end):
+        to = borrowed_gradients(l.inputs, l.end, l.room)
         multiply_add(
-            to, n_in, to, n_in, above + n_out - 1, n_out, -1, w + (n_out - 1) * n_in, -n_in,
-            samples, n_out, n_in,
+            to, n_in, to, n_in, f.grad + n_out - 1, n_out, -1, l.w + (n_out - 1) * n_in, -n_in,
+            l.samples, n_out, n_in,
         )
-        return_gradients(inputs, weights, to, room)
+        return_gradients(l.inputs, l.end, to, l.room)
 
 
-cdef void spread_linear_singly(
-    Fused *f, double *x, double *w, Operand *weights, Operand *biases
-) noexcept:
+cdef void spread_linear_singly(Fused *f, Linear *l) noexcept:
     """In the order of rule 2.2, dot by dot."""
-    cdef Py_ssize_t n_in = f.n, n_out = f.m, samples = f.outputs // f.m, s, i, j
-    cdef Operand *inputs = f.operands
-    cdef Operand *end = f.operands + f.count
+    cdef Py_ssize_t s, i, j, n_in = l.n_in
     cdef Cursor input, start, weight, bias
-    cdef bint biased = biases < end
+    cdef bint biased = l.biases < l.inputs
     cdef double above
     if n_in:
-        start = last_of(weights)
-        weight = last_of(biases)
+        weight = last_of(l.biases)
+        start = last_of(l.end)
     if biased:
-        bias = last_of(end)
-    for s in range(samples - 1, -1, -1):
-        for j in range(n_out - 1, -1, -1):
-            if f.entire or f.reached[s * n_out + j]:
-                above = f.grad[s * n_out + j]
+        bias = last_of(l.inputs)
+    for s in range(l.samples - 1, -1, -1):
+        for j in range(l.n_out - 1, -1, -1):
+            if f.entire or f.reached[s * l.n_out + j]:
+                above = f.grad[s * l.n_out + j]
                 input = start
                 for i in range(n_in - 1, -1, -1):
-                    give_to(weight.operand, weight.i, x[s * n_in + i] * above)
-                    give_to(input.operand, input.i, w[j * n_in + i] * above)
-                    go_back(&weight, weights, biases, 1)
-                    go_back(&input, inputs, weights, 1)
+                    give_to(weight.operand, weight.i, l.x[s * n_in + i] * above)
+                    give_to(input.operand, input.i, l.w[j * n_in + i] * above)
+                    go_back(&weight, l.weights, l.biases, 1)
+                    go_back(&input, l.inputs, l.end, 1)
                 if biased:
                     give_to(bias.operand, bias.i, above)
             elif n_in:
-                go_back(&weight, weights, biases, n_in)
+                go_back(&weight, l.weights, l.biases, n_in)
             if biased:
-                go_back(&bias, biases, end, 1)
+                go_back(&bias, l.biases, l.inputs, 1)
         if n_in:
-            go_back(&start, inputs, weights, n_in)
+            go_back(&start, l.inputs, l.end, n_in)
 
 
 cdef inline bint holds_values(Operand *first, Operand *end) noexcept nogil:

@@ -25,7 +25,7 @@ class OptimizerState:
         if isinstance(params, str) or not isinstance(params, Iterable):
             hint = "; give model.parameters()" if hasattr(params, "parameters") else ""
             raise TypeError(f"params must be a sequence of Values, got {params!r}{hint}")
-        self.params: list[Any] = [p for entry in params for p in self._values_of(entry)]
+        self.params = tuple(p for entry in params for p in self._values_of(entry))
         if not self.params:
             raise ValueError("an optimiser needs at least one parameter, got none")
         for p in self.params:
