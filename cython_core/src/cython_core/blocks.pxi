@@ -539,7 +539,7 @@ cdef class Perceptrons:
             xs = room
             gather(f, xs)
         if self.numbers is not None:
-            multiply_add(
+            product(
                 z, n_out, self.numbers.data + n_in * n_out, 0, xs, n_in, 1, self.numbers.data, n_out,
                 samples, n_in, n_out,
             )
@@ -622,15 +622,15 @@ cdef class Perceptrons:
         if count == 1:
             add_sample(to_weights, x, end, n_in, n_out)
         else:
-            multiply_add(
+            product(
                 to_offsets, n_out, to_offsets, n_out, &one, 0, 0, end, -n_out, 1, count, n_out
             )
             if n_out == 1:
-                multiply_add(
+                product(
                     to_weights, n_in, to_weights, n_in, end, 1, -1, x, -n_in, 1, count, n_in
                 )
             else:
-                multiply_add(
+                product(
                     to_weights, n_out, to_weights, n_out, x, 1, -n_in, end, -n_out, n_in, count,
                     n_out,
                 )
@@ -656,18 +656,18 @@ cdef class Perceptrons:
         cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, r
         cdef double *weights = self.numbers.data
         if n_out == 1:
-            multiply_add(to, n_in, to, n_in, above, 1, 0, weights, 0, samples, 1, n_in)
+            product(to, n_in, to, n_in, above, 1, 0, weights, 0, samples, 1, n_in)
             return
         if n_in < 8 or (samples < 4 and self.numbers.asked_in != backwards):
             self.numbers.asked_in = backwards  # again in this backward: then turning them pays
             for r in range(samples):
-                multiply_add(
+                product(
                     to + r * n_in, 1, to + r * n_in, 1, weights + n_out - 1, n_out, -1,
                     above + (r + 1) * n_out - 1, -1, n_in, n_out, 1,
                 )
             return
         weights = self.numbers.weights_by_neuron(n_in, n_out)
-        multiply_add(
+        product(
             to, n_in, to, n_in, above + n_out - 1, n_out, -1, weights + (n_out - 1) * n_in, -n_in,
             samples, n_out, n_in,
         )

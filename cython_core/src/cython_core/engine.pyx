@@ -6,6 +6,7 @@ many operands, the backward pass, Value, Vector and Tape. Memory is in arena.pxi
 operations in operations.pxi, and how it all is laid out in engine.pxd.
 """
 
+import os
 import reprlib
 from collections.abc import Iterable
 from contextlib import ContextDecorator
@@ -17,6 +18,10 @@ from cpython.buffer cimport (
 )
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsDouble
+from cpython.pythread cimport (
+    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock,
+    PyThread_release_lock, PyThread_type_lock,
+)
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset
@@ -473,14 +478,18 @@ cdef Arguments all_scalars(object values, str what):
     return arguments
 
 
-# Room to compute in. It only grows, and before a node is made: so backward never has to ask for it.
+# Room to compute in. It only grows, and before a node is made: so a walk over nodes, which begins
+# with reserve(needed), never has to ask for it.
 cdef double *scratch = NULL
 cdef Py_ssize_t scratch_room = 0
+cdef Py_ssize_t needed = 0      # the most that any node asked for
 
 
 cdef int reserve(Py_ssize_t numbers) except -1:
-    global scratch, scratch_room
+    global scratch, scratch_room, needed
     cdef void *more
+    if numbers > needed:
+        needed = numbers
     if numbers > scratch_room:
         more = realloc(scratch, 2 * numbers * sizeof(double))
         if more == NULL:
@@ -488,6 +497,39 @@ cdef int reserve(Py_ssize_t numbers) except -1:
         scratch = <double *>more
         scratch_room = 2 * numbers
     return 0
+
+
+# Other threads run while a long product is computed. What they could disturb is taken out of their
+# way: the room to compute in here, the marks of a walk over a graph in begin_walk. The operands are
+# held by the node, and numbers that somebody sets meanwhile are taken as they come.
+
+cdef enum:
+    LONG = 1 << 20      # multiplications, of which a core does some thousand million in a second
+
+
+cdef void product(
+    double *out, Py_ssize_t out_row, double *start, Py_ssize_t start_row, double *s,
+    Py_ssize_t s_row, Py_ssize_t s_step, double *m, Py_ssize_t m_row, Py_ssize_t rows,
+    Py_ssize_t terms, Py_ssize_t columns
+) noexcept:
+    """multiply_add."""
+    global scratch, scratch_room
+    cdef double *mine = scratch
+    cdef Py_ssize_t room = scratch_room
+    if rows * terms * columns < LONG:
+        multiply_add(
+            out, out_row, start, start_row, s, s_row, s_step, m, m_row, rows, terms, columns
+        )
+        return
+    scratch = NULL
+    scratch_room = 0
+    with nogil:
+        multiply_add(
+            out, out_row, start, start_row, s, s_row, s_step, m, m_row, rows, terms, columns
+        )
+    free(scratch)  # another thread's, which is done with it: only in here it would not be
+    scratch = mine
+    scratch_room = room
 
 
 cdef Value fused_node(
@@ -820,15 +862,55 @@ cdef inline void step(Cell *c) noexcept:
 
 cdef uint64_t backwards = 0     # how many have run
 
+# Held by the thread that walks over a graph: marks belong to one walk. No Python code runs during
+# one, but where a long product lets other threads run, they may get here.
+cdef PyThread_type_lock walking = PyThread_allocate_lock()
+if walking == NULL:
+    raise MemoryError("no memory for a lock")
+
+
+cdef inline int begin_walk() except -1:
+    if not PyThread_acquire_lock(walking, NOWAIT_LOCK):
+        with nogil:
+            PyThread_acquire_lock(walking, WAIT_LOCK)
+    if unlikely(needed > scratch_room):
+        try:
+            reserve(needed)
+        except MemoryError:
+            end_walk()
+            raise
+    catch_up_all()
+    return 0
+
+
+cdef inline void end_walk() noexcept:
+    PyThread_release_lock(walking)
+
+
+def _after_fork():
+    """In the child only the thread that forked goes on, so a walk of another one has no end."""
+    global walking
+    if not PyThread_acquire_lock(walking, NOWAIT_LOCK):
+        walking = PyThread_allocate_lock()
+        PyThread_acquire_lock(walking, WAIT_LOCK)
+        while newest_marked() != NULL:
+            pass
+    end_walk()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 cdef void run_backward() noexcept:
-    """From the marked nodes down. No Python code runs in between, so nobody sees it half done."""
+    """From the marked nodes down, and the end of the walk."""
     global backwards
     backwards += 1
     cdef Cell *c = newest_marked()
     while c != NULL:
         step(c)
         c = take_mark_after(c, REACHED)
+    end_walk()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1127,7 +1209,7 @@ cdef class Value:
         """
         cdef double above = as_float(grad)
         initialised(cell_of(self))
-        catch_up_all()
+        begin_walk()
         give(cell_of(self), above)
         run_backward()
 
@@ -1790,7 +1872,10 @@ cdef int write(Vector self, int which, object numbers) except -1:
     """Set each scalar, or begin with it; all numbers are checked before the first one moves."""
     flat = Numbers()
     flatten(self, numbers, flat)
-    catch_up_all()
+    if which == ABOVE:
+        begin_walk()
+    else:
+        catch_up_all()
     put(self, which, flat.data)
     return 0
 
@@ -2064,10 +2149,12 @@ cdef class Tape:
     cdef Py_ssize_t count, length
     cdef Plan *plan                 # NULL where there are nodes of many operands or outputs
     cdef bint partly                # some elements of a block are not below the root
+    cdef bint running
 
     def __init__(self, root):
         if not is_value(root):
             raise TypeError(f"Tape needs a Value as its root, got {describe(root)}")
+        self.refuse_another()
         initialised(cell_of(root))
         free_plan(self.plan)
         self.plan = NULL
@@ -2075,12 +2162,18 @@ cdef class Tape:
         self.record()
         self.plan = make_plan(self.cells, self.count)
 
+    cdef int refuse_another(self) except -1:
+        if self.running:
+            raise RuntimeError("this Tape is at work in another thread: record one for each")
+        return 0
+
     cdef int record(self) except -1:
         cdef Cell *c
         cdef Cell *custom = NULL
         cdef Py_ssize_t room = 0
         cdef bint failed = False
         cdef void *more
+        begin_walk()
         self.count = self.length = 0
         self.partly = False
         reach(cell_of(self.root))
@@ -2104,6 +2197,7 @@ cdef class Tape:
                 custom = c
             reach_operands(c)
             c = take_mark_after(c, REACHED)
+        end_walk()
         if failed:
             raise MemoryError("no memory to record the graph")
         if custom != NULL:
@@ -2156,6 +2250,7 @@ cdef class Tape:
         global ahead, root_ahead
         cdef Py_ssize_t i
         cdef Plan *p = self.plan
+        self.refuse_another()
         if p != NULL:
             if ahead != p:
                 catch_up_all()
@@ -2178,8 +2273,13 @@ cdef class Tape:
             p.current = False
         if self.partly:
             self.record()  # notes anew which elements are below the root
-        for i in range(self.count - 1, -1, -1):
-            recompute(self.cells[i])
+        reserve(needed)
+        self.running = True
+        try:
+            for i in range(self.count - 1, -1, -1):
+                recompute(self.cells[i])
+        finally:
+            self.running = False
         return self.root.data
 
     def backward(self, grad=1.0):

@@ -330,7 +330,7 @@ cdef Linear linear_of(Fused *f) noexcept nogil:
     return l
 
 
-cdef void compute_linear(Fused *f) noexcept nogil:
+cdef void compute_linear(Fused *f) noexcept:
     """y_j = b_j + w_j·x of each sample, summed from left to right."""
     cdef Linear l = linear_of(f)
     cdef Py_ssize_t s
@@ -342,13 +342,13 @@ cdef void compute_linear(Fused *f) noexcept nogil:
         memset(b, 0, l.n_out * sizeof(double))
     if l.samples < 4:
         for s in range(l.samples):
-            multiply_add(
+            product(
                 f.data + s * l.n_out, 1, b, 1, l.w, l.n_in, 1, l.x + s * l.n_in, 1,
                 l.n_out, l.n_in, 1,
             )
     else:
         transpose(l.w, turned, l.n_out, l.n_in)
-        multiply_add(
+        product(
             f.data, l.n_out, b, 0, l.x, l.n_in, 1, turned, l.n_out, l.samples, l.n_in, l.n_out
         )
 
@@ -521,14 +521,14 @@ cdef void spread_linear(Fused *f) noexcept:
             give_all(l.biases, l.inputs - l.biases, f.grad + s * n_out)
     if holds_values(l.weights, l.biases):
         to = borrowed_gradients(l.weights, l.biases, l.room)
-        multiply_add(
+        product(
             to, n_in, to, n_in, f.grad + last * n_out, 1, -n_out, l.x + last * n_in, -n_in,
             n_out, l.samples, n_in,
         )
         return_gradients(l.weights, l.biases, to, l.room)
     if holds_values(l.inputs, l.end):
         to = borrowed_gradients(l.inputs, l.end, l.room)
-        multiply_add(
+        product(
             to, n_in, to, n_in, f.grad + n_out - 1, n_out, -1, l.w + (n_out - 1) * n_in, -n_in,
             l.samples, n_out, n_in,
         )

@@ -1,0 +1,121 @@
+"""Threads: the long kernels of cython_core let others run, and disturb nobody's numbers."""
+
+import os
+import random
+import threading
+import time
+
+import pytest
+
+import cython_core
+
+WIDTH = 700
+
+
+def data(seed, rows=WIDTH):
+    generator = random.Random(seed)
+    return [[generator.uniform(-1.0, 1.0) for _ in range(WIDTH)] for _ in range(rows)]
+
+
+def step(layer, inputs):
+    """A training step of one layer: the loss, and where the parameters then are."""
+    loss = (layer(inputs) ** 2).mean()
+    layer.zero_grad()
+    loss.backward()
+    cython_core.SGD(layer.parameters(), lr=0.1).step()
+    return loss.data, [p.data for p in layer.parameters()[:50]]
+
+
+@pytest.mark.parametrize("part", ["forward", "backward"])
+def test_others_run_meanwhile(part):
+    layer = cython_core.Layer(WIDTH, WIDTH, seed=1)
+    inputs = cython_core.Vector(data(1, 2000))
+    outputs = layer(inputs).sum()
+    ticks, done = [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.001)
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    began = time.perf_counter()
+    # A single call from Python: with the lock of the interpreter held, nobody would tick inside.
+    layer(inputs) if part == "forward" else outputs.backward()
+    ended = time.perf_counter()
+    done.set()
+    ticker.join()
+    inside = [t for t in ticks if began + 0.1 * (ended - began) < t < ended - 0.1 * (ended - began)]
+    assert len(inside) >= 3, f"{len(inside)} ticks within {ended - began:.3f} s"
+
+
+def test_each_thread_has_its_own_numbers():
+    """Layers of several sizes at once: the losses and parameters of a single thread."""
+    sizes = [WIDTH, 40, WIDTH, 300]
+
+    def train(k, results):
+        layer = cython_core.Layer(WIDTH, sizes[k], seed=k)
+        inputs = data(k)
+        results[k] = [step(layer, inputs) for _ in range(3)]
+
+    alone, together = {}, {}
+    for k in range(len(sizes)):
+        train(k, alone)
+    threads = [threading.Thread(target=train, args=(k, together)) for k in range(len(sizes))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
+
+
+def test_a_tape_is_for_one_thread():
+    layer = cython_core.Layer(WIDTH, WIDTH, seed=1)
+    tape = cython_core.Tape(layer(data(1, 2000)).sum())
+    started, outcomes = threading.Event(), []
+
+    def replay():
+        started.set()
+        try:
+            outcomes.append(tape.forward())
+        except RuntimeError as error:
+            outcomes.append(str(error))
+
+    expected = tape.forward()
+    for _ in range(20):  # until the two have met
+        threads = [threading.Thread(target=replay) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if any(isinstance(outcome, str) for outcome in outcomes):
+            break
+    assert {o for o in outcomes if not isinstance(o, str)} == {expected}
+    assert any("another thread" in o for o in outcomes if isinstance(o, str))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_while_another_thread_is_at_it():
+    layer = cython_core.Layer(WIDTH, WIDTH, seed=1)
+    root = layer(cython_core.Vector(data(1, 2000))).sum()
+    walker = threading.Thread(target=root.backward)
+    walker.start()
+    time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        x = cython_core.Value(3.0)
+        (x * x).backward()
+        os._exit(0 if x.grad == 6.0 else 1)
+    walker.join()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            break
+        time.sleep(0.01)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        pytest.fail("backward in the child hangs")
+    assert os.waitstatus_to_exitcode(status) == 0
