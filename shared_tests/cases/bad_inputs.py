@@ -355,6 +355,17 @@ bad(
     TypeError,
     lambda m: setattr(m.Vector([1.0, 2.0]), "data", ["a", "b"]),
 )
+for thing in ("x", "ab", b"ab", None, {0: 1.0, 1: 2.0}):
+    for attribute in ("data", "grad"):
+        bad(
+            "vector",
+            "1.23",
+            f"{attribute} = {thing!r}",
+            TypeError,
+            lambda m, a=attribute, x=thing: setattr(m.Vector([1.0, 2.0]), a, x),
+            exactly="a Vector needs a sequence of Values and numbers, "
+            f"got {thing!r} ({type(thing).__name__})",
+        )
 bad("vector", "1.23", "Vector[3]", IndexError, lambda m: m.Vector([1.0, 2.0, 3.0])[3])
 bad(
     "vector",
@@ -418,6 +429,32 @@ bad(
     "linear with two biases for one row",
     ValueError,
     lambda m: m.linear([1.0], [[1.0]], [1.0, 2.0]),
+)
+for name, call in {
+    "weights that are numbers": lambda m: m.linear([1.0, 2.0], [1.0, 2.0]),
+    "inputs that are one number": lambda m: m.linear(1.0, [[1.0]]),
+    "a number among rows of weights": lambda m: m.linear([1.0, 2.0], [[1.0, 2.0], 3.0]),
+    "rows within rows of weights": lambda m: m.linear([1.0, 2.0], [[[1.0, 2.0]]]),
+    "a row of biases": lambda m: m.linear([1.0], [[1.0]], [[5.0]]),
+    "a row among inputs": lambda m: m.linear([1.0, [2.0]], [[1.0, 2.0]]),
+    "an input among rows": lambda m: m.linear([[1.0, 2.0], 3.0], [[1.0, 2.0]]),
+}.items():
+    bad("functional", "2.4", f"linear with {name}", TypeError, call)
+bad(
+    "functional",
+    "2.1",
+    "dot with a row among inputs",
+    TypeError,
+    lambda m: m.dot([1.0, 2.0], [1.0, [2.0]]),
+    exactly="Value needs a real number, got [2.0] (list)",
+)
+bad(
+    "functional",
+    "2.7",
+    "mse_loss with a number among rows",
+    TypeError,
+    lambda m: m.mse_loss([[1.0], 2.0], [1.0, 2.0]),
+    exactly="mse_loss needs a sequence of Values and numbers, got 2.0 (float)",
 )
 bad(
     "functional",
@@ -662,6 +699,23 @@ bad(
     ValueError,
     lambda m: m.Layer(2, 4)([[1.0, 2.0, 3.0]] * 4),
     "Layer(2, 4) expects 2 inputs, got 3",
+)
+for name, thing in (("a number", 3), ("a Value", None)):
+    bad(
+        "nn",
+        "3.5",
+        f"{name} among rows",
+        TypeError,
+        lambda m, x=thing: m.MLP(2, [3, 1])([[1, 2], m.Value(3) if x is None else x]),
+        "MLP(2, [3, 1]) needs a sequence of Values and numbers, got ",
+    )
+bad(
+    "nn",
+    "3.5",
+    "a row among numbers",
+    TypeError,
+    lambda m: m.MLP(2, [3, 1])([1, [2, 3]]),
+    exactly="Value needs a real number, got [2, 3] (list)",
 )
 bad("nn", "3.4", "a str as input", TypeError, lambda m: m.Layer(2, 4)(["a", "b"]))
 

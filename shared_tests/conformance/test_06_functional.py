@@ -153,6 +153,12 @@ def test_linear_of_a_batch(backend, as_vectors):
     )
 
 
+def test_linear_without_weights(backend):
+    """Rule 2.4: no row of weight, no output."""
+    assert len(backend.linear([1.0, 2.0], [])) == 0
+    assert [len(y) for y in backend.linear([[1.0, 2.0]], [], [])] == [0]
+
+
 def rms(x):
     return F.rms_norm(x, (x.shape[-1],))
 

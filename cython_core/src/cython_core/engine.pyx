@@ -1893,6 +1893,8 @@ cdef int flatten(Vector self, object numbers, Numbers flat) except -1:
             place[i] = number
         flat.count += count
         return 0
+    if not is_sequence(numbers):
+        raise TypeError(f"a Vector needs a sequence of Values and numbers, got {describe(numbers)}")
     numbers = list(numbers)
     if len(numbers) != self.length:
         raise ValueError(f"a Vector of {self.length} cannot be set from {len(numbers)} numbers")

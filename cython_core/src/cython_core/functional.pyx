@@ -70,6 +70,8 @@ cdef Vector linear_of(object x, Arguments arguments, Rows rows):
         batch = (<Vector>x).nested
         width = width_of(<Vector>x)
     else:
+        if not is_sequence(x):
+            raise TypeError(f"linear needs a sequence of Values and numbers, got {describe(x)}")
         x = list(x)
         batch = len(x) > 0 and is_sequence(x[0])
         width = -1

@@ -142,7 +142,10 @@ def tensor_of(values: Any, what: str, leaves: bool = False) -> Any:
             else:
                 v = as_float(v)
         children.append(v)
-    if len({() if type(v) is float else v.shape for v in children}) > 1:
+    shapes = [() if type(v) is float else v.shape for v in children]
+    if len(set(shapes)) > 1:
+        if () in shapes and not leaves:
+            raise mixed(values, shapes, what)
         lengths = ", ".join(row_length(data_of(v)) for v in children[:9])
         raise ValueError(f"{what} needs rows of one length, got {lengths}")
     if plain:
@@ -150,6 +153,14 @@ def tensor_of(values: Any, what: str, leaves: bool = False) -> Any:
     if leaves:
         children = [v if isinstance(v, Value) else Value(v) for v in children]
     return STACK(children, 0)
+
+
+def mixed(values: Any, shapes: list[Any], what: str) -> TypeError:
+    """The error for rows among numbers, or numbers among rows: it names the first that differs."""
+    odd = next(v for v, shape in zip(values, shapes, strict=True) if bool(shape) != bool(shapes[0]))
+    if shapes[0]:
+        return TypeError(f"{what} needs a sequence of Values and numbers, got {describe(odd)}")
+    return TypeError(f"Value needs a real number, got {describe(odd)}")
 
 
 def row_length(row: Any) -> str:
@@ -2141,7 +2152,7 @@ def numbers_for(target: np.ndarray, numbers: Any) -> Any:
     """A number, or an array of the target's shape. ValueError for another shape."""
     if is_number(numbers):
         return as_float(numbers)
-    source = data_of(tensor_of(numbers, "an array"))
+    source = data_of(tensor_of(numbers, "a Vector"))
     if source.shape != target.shape:
         if source.ndim == target.ndim == 1:
             raise ValueError(f"a Vector of {target.size} cannot be set from {source.size} numbers")

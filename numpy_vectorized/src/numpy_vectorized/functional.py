@@ -87,16 +87,26 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Vector:
     """One dot for each row of weight (n_out × n_in): a Vector of n_out, or a batch of them.
 
     x has n_in elements along its last axis; bias has n_out elements, or is None.
-    ValueError where the sizes do not fit.
+    ValueError where the sizes do not fit, TypeError for weights that are no rows.
     """
-    x, weight = tensor_of(x, "linear"), tensor_of(weight, "linear")
-    if weight.ndim != 2:
-        raise ValueError(f"linear needs weights of shape (n_out, n_in), got {weight.shape}")
+    rows, biases = weight, bias
+    x, weight = tensor_of(x, "linear"), tensor_of(rows, "linear")
+    if weight.shape == (0,):  # a list of no rows
+        weight = weight.reshape(0, x.shape[-1])
+    if weight.ndim < 2:
+        wrong = describe(next(iter(rows), weight[0]))
+        raise TypeError(f"linear needs a sequence of Values and numbers, got {wrong}")
+    if weight.ndim > 2:
+        row = next(iter(rows), weight[0])
+        raise TypeError(f"Value needs a real number, got {describe(next(iter(row)))}")
     if x.shape[-1] != weight.shape[1]:
         raise ValueError(f"dot of {weight.shape[1]} weights and {x.shape[-1]} inputs")
     if bias is not None:
-        bias = tensor_of(bias, "linear")
-        if bias.shape != weight.shape[:1]:
+        bias = tensor_of(biases, "linear")
+        if bias.ndim > 1:
+            wrong = describe(next(iter(biases), bias[0]))
+            raise TypeError(f"Value needs a real number, got {wrong}")
+        if len(bias) != len(weight):
             raise ValueError(f"linear with {len(weight)} rows of weight and {len(bias)} biases")
     return cast(Vector, PERCEPTRONS["linear"](x, weight, bias))
 

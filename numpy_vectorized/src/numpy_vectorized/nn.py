@@ -228,7 +228,7 @@ def inputs_of(module: Any, x: Any) -> Any:
                 raise wrong_size(module, len(row), f" in row {i}")
     x = tensor_of(x, module._short())
     if x.shape[-1] != module.n_in:
-        raise wrong_size(module, x.shape[-1], " in row 0" if x.ndim > 1 else "")
+        raise wrong_size(module, x.shape[-1], " in row 0" if x.ndim > 1 and len(x) else "")
     return x
 
 

@@ -77,7 +77,7 @@ class Numbers:
             p._data = number
 
 
-def runs_of(params: list[Any]) -> list[list[Any]]:
+def runs_of(params: Iterable[Any]) -> list[list[Any]]:
     """The parameters in their order, together those that can be moved as one array."""
     runs: list[list[Any]] = []
     for p in params:

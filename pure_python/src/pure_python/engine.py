@@ -1251,6 +1251,10 @@ class Vector:
         if is_number(numbers):
             number = as_float(numbers)
             return [(v, number) for v in scalars_of(self)]
+        if not is_sequence(numbers):
+            raise TypeError(
+                f"a Vector needs a sequence of Values and numbers, got {describe(numbers)}"
+            )
         numbers = list(numbers)
         if len(numbers) != len(self):
             raise ValueError(f"a Vector of {len(self)} cannot be set from {len(numbers)} numbers")

@@ -65,6 +65,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Vector:
     biases = [0.0] * len(rows) if bias is None else arguments_of(bias, "linear")
     if len(biases) != len(rows):
         raise ValueError(f"linear with {len(rows)} rows of weight and {len(biases)} biases")
+    if not is_sequence(x):
+        raise TypeError(f"linear needs a sequence of Values and numbers, got {describe(x)}")
     x = list(x)
     if x and is_sequence(x[0]):
         return vector([linear(sample, rows, biases) for sample in x])
