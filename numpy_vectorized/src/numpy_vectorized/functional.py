@@ -147,7 +147,10 @@ class Perceptrons:
             x, weight = of_one_dtype(x, weight)
             inputs, w = data_of(x), data_of(weight)
         y, sums = self.compute(inputs, w, data_of(bias), single)
-        return record(y, self, values_among((weight, x, bias)), (x, weight, bias, single, sums))
+        operands: Any = (weight, x, bias) if isinstance(x, Value) else (weight, bias)
+        if not (isinstance(weight, Value) and isinstance(bias, Value)):
+            operands = values_among(operands)  # as `linear` may be given plain numbers
+        return record(y, self, operands, (x, weight, bias, single, sums))
 
     def compute(self, x: Any, w: Any, b: Any, single: bool) -> tuple[Any, Any]:
         """The outputs, and where the slope of the activation needs them the sums."""
@@ -198,7 +201,7 @@ class Perceptrons:
             give_product(weight, gradients.T, rows)
         if isinstance(x, Value):
             contribution = gradients.dot(w) if w.ndim == 2 else np.outer(gradients, w)
-            give(x, contribution.reshape(inputs.shape))
+            give(x, contribution if rows is inputs else contribution.reshape(inputs.shape))
         if isinstance(bias, Value):
             give_product(bias, ones(len(rows), gradients.dtype), gradients)
 
