@@ -156,7 +156,7 @@ class Program:
 
     def look(self):
         for v in self.vectors:
-            self.seen += [*v.data, *v.grad]
+            self.seen += [*v.data, *v.grad, repr(v), *(element.label for element in v)]
         for w in self.matrices:
             self.seen += [x for row in (*w.data, *w.grad) for x in row]
 
@@ -164,8 +164,10 @@ class Program:
         """What a user does between two passes."""
         r = self.r
         v, w = self.vector(), self.matrix()
-        kind = r.randrange(8)
-        if kind == 0:
+        kind = r.randrange(9)
+        if kind == 8:
+            v[r.randrange(len(v))].label = self.r.choice("abc")
+        elif kind == 0:
             r.choice(list(v)).data = self.number()
         elif kind == 1:
             r.choice(list(v)).grad = self.number()
@@ -200,12 +202,15 @@ class Program:
 
     def replay(self):
         r = self.r
-        root = r.choice(list(r.choice([self.vector(), *self.matrix()])))
+        v = r.choice([self.vector(), *self.matrix()])
+        root = r.choice([*v, v.sum(), self.matrix().sum()])
         tape = self.m.Tape(root)
         self.seen.append(len(tape))
         for _ in range(2):
             v = self.vectors[0]
             tape.set(v, self.numbers(len(v)))
+            if r.random() < 0.5:
+                self.passes()
             self.attempt(lambda: self.seen.append(tape.forward()))
             if r.random() < 0.5:
                 self.disturb()

@@ -2279,7 +2279,7 @@ cdef class Tape:
         self.running = True
         try:
             for i in range(self.count - 1, -1, -1):
-                recompute(self.cells[i])
+                recompute(self.cells[i], self.partly)
         finally:
             self.running = False
         return self.root.data
@@ -2406,11 +2406,13 @@ cdef inline void reach_operand(Operand *o, Py_ssize_t start, Py_ssize_t count) n
         reach(o.value)
 
 
-cdef int recompute_block(Cell *anchor) except -1:
-    """The data of the elements that are below the root; the others keep theirs."""
+cdef int recompute_block(Cell *anchor, bint partly) except -1:
+    """The data of the elements that are below the root; the others keep theirs.
+
+    partly: the marks say which these are, else they are all."""
     cdef Fused *f = anchor.right.fused
     cdef Py_ssize_t i, size = f.outputs * sizeof(double)
-    if f.entire:
+    if f.entire or not partly:
         return compute(anchor)
     if anchor.code >= EACH:
         return compute_block(anchor, f.reached)
@@ -2431,11 +2433,11 @@ cdef int recompute_block(Cell *anchor) except -1:
     return 0
 
 
-cdef int recompute(Cell *c) except -1:
+cdef int recompute(Cell *c, bint partly) except -1:
     cdef int code = c.code
     cdef double x
     if code >= FIRST_ANCHOR:
-        return recompute_block(c)
+        return recompute_block(c, partly)
     if code >= FIRST_FUSED:
         compute(c)
         return 0
