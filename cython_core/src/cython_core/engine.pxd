@@ -177,6 +177,7 @@ cdef class Vector:
     cdef Py_ssize_t width       # of the rows, where the run is one of several rows
     cdef bint nested
     cdef tuple elements(self)
+    cdef Vector part(self, Py_ssize_t start, Py_ssize_t stop)
     cdef void forget(self) noexcept
     cdef void hold_values(self, tuple items) noexcept
     cdef void hold_run(self, Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width) noexcept
@@ -276,6 +277,7 @@ cdef double as_float(object x) except? -1.0
 cdef object describe(object x)
 cdef Vector vector(tuple values)
 cdef Vector flat_vector(Arguments arguments)
+cdef bint take_rows(Numbers numbers, object values, Py_ssize_t *width) except -1
 cdef Py_ssize_t width_of(Vector values) noexcept
 cdef Numbers numbers_among(object values, str what)
 cdef object scalars_of(Vector values)

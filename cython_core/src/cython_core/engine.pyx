@@ -1508,33 +1508,52 @@ cdef class Vector:
         return iter(self.elements())
 
     def __getitem__(self, index):
-        cdef Py_ssize_t i, start, stop, step, width
-        if self.runs != &self.run:
-            pass
-        elif type(index) is slice:
-            PySlice_Unpack(index, &start, &stop, &step)
-            PySlice_AdjustIndices(self.length, &start, &stop, step)
-            if step == 1 and start < stop:
-                width = self.width if self.nested else 1
-                return block_vector(
-                    self.run.value, self.run.offset + start * width, (stop - start) * width,
-                    self.width,
-                )
-        elif self.values is None and not self.nested and type(index) is int:
-            i = index
-            if i < 0:
-                i += self.length
-            if 0 <= i < self.length:
-                return element(self.run.value, self.run.offset + i)
+        cdef Py_ssize_t i, start, stop, step
         if isinstance(index, slice):
+            if self.runs != NULL:
+                PySlice_Unpack(index, &start, &stop, &step)
+                PySlice_AdjustIndices(self.length, &start, &stop, step)
+                if step == 1 and start < stop:
+                    return self.part(start, stop)
             return vector(self.elements()[index])
+        if self.values is None and self.runs == &self.run and not self.nested:
+            if type(index) is int:
+                i = index
+                if i < 0:
+                    i += self.length
+                if 0 <= i < self.length:
+                    return element(self.run.value, self.run.offset + i)
         return self.elements()[index]
+
+    cdef Vector part(self, Py_ssize_t start, Py_ssize_t stop):
+        """Some of its runs, or of their elements."""
+        cdef Py_ssize_t count, width = self.width if self.nested else 1
+        cdef Operand *run = self.runs
+        cdef Arguments arguments
+        if run == &self.run:
+            return block_vector(
+                run.value, run.offset + start * width, (stop - start) * width, self.width
+            )
+        arguments = Arguments()
+        while stop > 0:
+            if start < run.count:
+                count = min(stop, run.count) - max(start, 0)
+                arguments.push(run.value, 0.0, run.offset + max(start, 0), count)
+            start -= run.count
+            stop -= run.count
+            run += 1
+        return flat_vector(arguments)
 
     def __contains__(self, value):
         return any([value is v for v in self.elements()])
 
     def __repr__(self):
-        return repr(list(self.elements()))
+        if self.runs != &self.run:
+            return repr(list(self.elements()))
+        rows = zip(self.data, self.grad)
+        if self.nested:
+            return f"[{', '.join([shown(zip(*row)) for row in rows])}]"
+        return shown(rows)
 
     def __reduce__(self):
         return Vector, (list(self.elements()),)
@@ -1789,6 +1808,11 @@ cdef Vector flat_vector(Arguments arguments):
     arguments.operands = NULL
     arguments.count = arguments.runs = arguments.capacity = 0
     return result
+
+
+cdef str shown(object pairs):
+    """Values as a list prints them."""
+    return f"[{', '.join([f'Value({data!r}, grad={grad!r})' for data, grad in pairs])}]"
 
 
 cdef bint take_rows(Numbers numbers, object values, Py_ssize_t *width) except -1:
@@ -2058,6 +2082,11 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
         ]))
     elif isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
         return NotImplemented
+    elif width > 0 and type(other) is list and are_rows(<list>other, self.length, width):
+        theirs = Arguments()
+        for row in <list>other:
+            theirs.extend(row, "")
+        return pairwise(operation, reflected, self, theirs, width)
     partners = list(other)
     rows = any([is_sequence(partner) for partner in partners])
     # A flat sequence beside a Vector of Vectors goes with every row, as NumPy has it.
@@ -2083,6 +2112,19 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
     for partner in partners:
         theirs.add(partner)
     return pairwise(operation, reflected, self, theirs, 0)
+
+
+cdef bint are_rows(list rows, Py_ssize_t length, Py_ssize_t width):
+    """Whether they are so many lists of so many numbers and Values each."""
+    if len(rows) != length:
+        return False
+    for row in rows:
+        if type(row) is not list or len(<list>row) != width:
+            return False
+        for x in <list>row:
+            if not PyFloat_CheckExact(x) and type(x) is not int and not is_value(x):
+                return False
+    return True
 
 
 cdef bint fits(Vector self, Py_ssize_t width, Vector other):

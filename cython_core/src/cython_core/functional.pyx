@@ -11,7 +11,7 @@ from cython_core.engine cimport (
     ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LINEAR, LOG_SOFTMAX, LOGSUMEXP, MEAN,
     MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers, Value, Vector, all_scalars, arguments_of,
     as_float, describe, dot_product, flat_vector, is_sequence, numbers_among, record_block,
-    record_fused, vector, width_of,
+    record_fused, take_rows, vector, width_of,
 )
 
 __all__ = [
@@ -63,19 +63,27 @@ def linear(x, weight, bias=None):
 
 cdef Vector linear_of(object x, Arguments arguments, Rows rows):
     """arguments: the weights and biases. It takes them over."""
-    cdef Py_ssize_t width, before, samples = 1
+    cdef Py_ssize_t width = 0, before, samples = 1
     cdef bint batch
     cdef Arguments parameters
+    numbers = Numbers()
     if isinstance(x, Vector):
         batch = (<Vector>x).nested
         width = width_of(<Vector>x)
+    elif take_rows(numbers, x, &width):
+        batch = width > 0
+        samples = numbers.count // width if batch else 1
     else:
         if not is_sequence(x):
             raise TypeError(f"linear needs a sequence of Values and numbers, got {describe(x)}")
+        numbers.count = 0
         x = list(x)
         batch = len(x) > 0 and is_sequence(x[0])
         width = -1
-    if not batch:
+    if numbers.count:
+        check_inputs(rows, numbers.count // samples)
+        arguments.push(NULL, 0.0, 0, numbers.count)
+    elif not batch:
         before = arguments.count
         arguments.extend(x, "linear")
         check_inputs(rows, arguments.count - before)
@@ -100,7 +108,7 @@ cdef Vector linear_of(object x, Arguments arguments, Rows rows):
     if rows.count == 0:
         return vector(tuple([vector(())] * samples) if batch else ())
     return record_block(
-        LINEAR, arguments, samples * rows.count, rows.width, rows.count, None, 0,
+        LINEAR, arguments, samples * rows.count, rows.width, rows.count, numbers, 0,
         rows.count if batch else 0,
     )
 
