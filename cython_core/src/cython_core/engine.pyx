@@ -1417,6 +1417,7 @@ cdef enum:
 
 
 @cython.freelist(64)
+@cython.no_gc  # like a Value it holds only what is older than itself
 cdef class Vector:
     """Vector(values)\n--\n
     A sequence of Values, or of Vectors of one length, with elementwise arithmetic.
@@ -2065,11 +2066,9 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
     if isinstance(other, Vector):
         vectors = <Vector>other
         if fits(self, width, vectors):
-            theirs = Arguments()
-            theirs.extend_rows(vectors)
-            return pairwise(
-                operation, reflected, self, theirs, width if width else width_of(vectors)
-            )
+            if reflected:
+                self, vectors = vectors, self
+            return both(operation, self, vectors, width or width_of(self) or width_of(vectors))
     elif is_number(other):
         if not is_value(other):
             return with_number(operation, reflected, self, other)
@@ -2139,13 +2138,29 @@ cdef bint fits(Vector self, Py_ssize_t width, Vector other):
     return self.length == other.length
 
 
+cdef Vector both(int operation, Vector left, Vector right, Py_ssize_t width):
+    """The operation on pairs of scalars; the shorter go again with every row."""
+    cdef Py_ssize_t n
+    arguments = Arguments()
+    arguments.extend_rows(left)
+    n = arguments.count
+    arguments.closed = True
+    arguments.extend_rows(right)
+    return record_both(operation, arguments, n, width)
+
+
+cdef inline Vector record_both(int operation, Arguments sides, Py_ssize_t n, Py_ssize_t width):
+    """n: of the scalars, how many are on the left side."""
+    cdef Py_ssize_t m = sides.count - n
+    return record_block(BOTH, sides, max(n, m), n, m, None, ADD + operation, width)
+
+
 cdef Vector pairwise(int operation, bint reflected, Vector self, Arguments theirs, Py_ssize_t width):
-    """The operation on the scalars of self and theirs; the shorter go again with every row."""
+    """The same where there may be numbers among theirs."""
     cdef Arguments left = Arguments()
     cdef Arguments right = theirs
-    cdef Py_ssize_t n, outputs
+    cdef Py_ssize_t n
     left.extend_rows(self)
-    outputs = max(left.count, right.count)
     if reflected:
         left, right = right, left
         if (operation == PLUS or operation == TIMES) and left.holds_number():
@@ -2158,9 +2173,7 @@ cdef Vector pairwise(int operation, bint reflected, Vector self, Arguments their
     n = left.count
     left.closed = True
     left.append(right)
-    return record_block(
-        BOTH, left, outputs, n, right.count, None, ADD + operation, width
-    )
+    return record_both(operation, left, n, width)
 
 
 cdef Value dot_product(object weights, object inputs, object bias):

@@ -66,21 +66,23 @@ cdef Vector linear_of(object x, Arguments arguments, Rows rows):
     cdef Py_ssize_t width = 0, before, samples = 1
     cdef bint batch
     cdef Arguments parameters
-    numbers = Numbers()
+    cdef Numbers numbers = None
     if isinstance(x, Vector):
         batch = (<Vector>x).nested
         width = width_of(<Vector>x)
-    elif take_rows(numbers, x, &width):
-        batch = width > 0
-        samples = numbers.count // width if batch else 1
     else:
         if not is_sequence(x):
             raise TypeError(f"linear needs a sequence of Values and numbers, got {describe(x)}")
-        numbers.count = 0
-        x = list(x)
-        batch = len(x) > 0 and is_sequence(x[0])
-        width = -1
-    if numbers.count:
+        numbers = Numbers()
+        if take_rows(numbers, x, &width):
+            batch = width > 0
+            samples = numbers.count // width if batch else 1
+        else:
+            numbers = None
+            x = list(x)
+            batch = len(x) > 0 and is_sequence(x[0])
+            width = -1
+    if numbers is not None:
         check_inputs(rows, numbers.count // samples)
         arguments.push(NULL, 0.0, 0, numbers.count)
     elif not batch:
