@@ -104,10 +104,11 @@ class GPT:
     def attend(self, head, x, context, mask):
         """softmax(q·kᵀ / √d + mask)·v, and what the head makes of it."""
         f = self.backend
-        scores = f.linear(f.linear(x, head.query), f.linear(context, head.key))
+        query, key, value, mix = head
+        scores = f.linear(f.linear(x, query), f.linear(context, key))
         weights = f.softmax(scores * self.scale + mask)
-        values = f.linear(head.value, context)  # transposed, as linear wants them
-        return f.linear(f.linear(weights, values), head.mix)
+        values = f.linear(value, context)  # transposed, as linear wants them
+        return f.linear(f.linear(weights, values), mix)
 
     def mask(self, start, count):
         """0 at a token and those before it, -infinity at those that come later."""

@@ -24,7 +24,7 @@ from cpython.pythread cimport (
 )
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 cimport cython
 
@@ -626,23 +626,25 @@ cdef double largest(double *xs, Py_ssize_t count) noexcept nogil:
     return result
 
 
-cdef double sum_of_exps(double *xs, Py_ssize_t count, double m) noexcept nogil:
-    cdef double result = 0.0
-    cdef Py_ssize_t i
-    for i in range(count):
-        result += exp(xs[i] - m)
-    return result
-
-
-cdef void softmax(double *xs, double *ys, Py_ssize_t count) noexcept nogil:
-    """May compute in place: xs and ys may be the same."""
-    cdef double m = largest(xs, count), s = 0.0
+cdef double exps_of(double *xs, double m, double *ys, Py_ssize_t count) noexcept nogil:
+    """e to the power of each x - m, and their sum. xs and ys may be the same."""
+    cdef double s = 0.0
     cdef Py_ssize_t i
     for i in range(count):
         ys[i] = exp(xs[i] - m)
         s += ys[i]
+    return s
+
+
+cdef inline void divide_by(double s, double *xs, double *ys, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t i
     for i in range(count):
-        ys[i] = ys[i] / s
+        ys[i] = xs[i] / s
+
+
+cdef void softmax(double *xs, double *ys, Py_ssize_t count) noexcept nogil:
+    """May compute in place: xs and ys may be the same."""
+    divide_by(exps_of(xs, largest(xs, count), ys, count), ys, ys, count)
 
 
 cdef inline double norm_factor(double *xs, Py_ssize_t count, double eps) noexcept nogil:
@@ -660,6 +662,7 @@ cdef int compute(Cell *c) except -1:
     cdef double y, m, s
     cdef double *xs = scratch
     cdef double *row
+    cdef double *saved
     cdef int code = c.code
     if code >= SOFTMAX:
         f.computed = f.data
@@ -687,7 +690,7 @@ cdef int compute(Cell *c) except -1:
         y = -largest(xs, count)
     elif code == LOGSUMEXP:
         m = largest(xs, count)
-        y = m if m - m != 0.0 and m == m else m + log(sum_of_exps(xs, count, m))
+        y = m if m - m != 0.0 and m == m else m + log(exps_of(xs, m, xs, count))
     elif code == MSE_LOSS:
         n = count // 2
         y = 0.0
@@ -707,12 +710,15 @@ cdef int compute(Cell *c) except -1:
                 (1.0 - f.constants[i]) * xs[i] + (0.0 if xs[i] >= 0.0 else -xs[i])
             ) + log1p(exp(-fabs(xs[i])))
         y /= count
-    else:  # CROSS_ENTROPY: f.n samples of f.m logits; the constants are their classes
+    else:  # CROSS_ENTROPY: f.n samples of f.m logits; the constants are their
+        # classes, then what is saved for backward: all exponentials, and what they were taken of.
         y = 0.0
+        saved = f.constants + f.n
+        memcpy(saved + count, xs, count * sizeof(double))
         for i in range(f.n):
             row = xs + i * f.m
             m = largest(row, f.m)
-            s = log(sum_of_exps(row, f.m, m))
+            s = log(exps_of(row, m, saved + i * f.m, f.m))
             y += s - (row[<Py_ssize_t>f.constants[i]] - m)
         y /= f.n
     c.data.number = y
@@ -727,6 +733,9 @@ cdef void spread(Cell *c) noexcept:
     cdef double above = c.grad.number, y = c.data.number, local
     cdef double *xs = scratch
     cdef double *row
+    cdef double *saved
+    cdef double *exps
+    cdef bint again
     cdef Cursor weight, x
     cdef int code = c.code
     if code == CUSTOM_ANCHOR:
@@ -787,9 +796,15 @@ cdef void spread(Cell *c) noexcept:
         for i in range(count):
             xs[i] = (sigmoid(xs[i]) - f.constants[i]) / count * above
     else:  # CROSS_ENTROPY
+        saved = f.constants + f.n
+        again = memcmp(saved + count, xs, count * sizeof(double)) != 0  # data were set since
         for i in range(f.n):
             row = xs + i * f.m
-            softmax(row, row, f.m)
+            if again:
+                softmax(row, row, f.m)
+            else:
+                exps = saved + i * f.m
+                divide_by(total(exps, f.m), exps, row, f.m)
             row[<Py_ssize_t>f.constants[i]] -= 1.0
             for j in range(f.m):
                 row[j] = row[j] / f.n * above

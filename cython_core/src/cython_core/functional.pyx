@@ -326,6 +326,8 @@ def cross_entropy(logits, classes):
         chosen.add(<double>class_index(c, rows.width))
     if rows.other >= 0:
         raise ValueError(f"cross_entropy with rows of {rows.width} and {rows.other} logits")
+    chosen.room(2 * arguments.count)
+    chosen.count += 2 * arguments.count
     return record_fused(CROSS_ENTROPY, arguments, rows.count, rows.width, chosen)
 
 

@@ -368,7 +368,7 @@ cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
             softmax(xs, ys, n)
         elif code == LOG_SOFTMAX:
             m = largest(xs, n)
-            s = log(sum_of_exps(xs, n, m))
+            s = log(exps_of(xs, m, ys, n))
             for i in range(n):
                 ys[i] = (xs[i] - m) - s
         else:  # RMS_NORM
