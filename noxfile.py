@@ -114,9 +114,10 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def images(session: nox.Session) -> None:
-    """Draw the pictures of the README anew. Needs the `dot` program of Graphviz."""
+    """Draw the pictures of the documents anew. Needs the `dot` program of Graphviz."""
     install(session, backends=BACKENDS, extras="training")
-    session.run("python", "docs/images/draw.py", *session.posargs)
+    session.run("python", "docs/images/draw.py")
+    session.run("python", "docs/images/draw_backpropagation.py")
 
 
 NO_NUMPY = "import importlib.util as u; exit('NumPy is here' if u.find_spec('numpy') else 0)"
