@@ -22,6 +22,8 @@ SUITE = ("pytest>=8.4", "hypothesis>=6.100")
 # pyperf: its file format and statistics tools for the times; psutil: resident memory; threadpoolctl:
 # which BLAS computed.
 BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
+# nbclient: runs the cells in a kernel, which is ipykernel; nbformat: reads and writes the files.
+NOTEBOOKS = ("nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29")
 PEERS = ("micrograd==0.1.0", "jax>=0.7", "casadi>=3.7", "autograd>=1.8", "mygrad>=2.3")
 
 nox.needs_version = ">=2025.2.9"
@@ -118,6 +120,13 @@ def images(session: nox.Session) -> None:
     install(session, backends=BACKENDS, extras="training")
     session.run("python", "docs/images/draw.py")
     session.run("python", "docs/images/draw_backpropagation.py")
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run the notebooks of docs/ and compare with what they show; `-- --renew` writes what comes out."""
+    install(session, *NOTEBOOKS, backends=BACKENDS, extras="training")
+    session.run("python", "shared_tests/notebooks/execute.py", *session.posargs)
 
 
 NO_NUMPY = "import importlib.util as u; exit('NumPy is here' if u.find_spec('numpy') else 0)"
