@@ -1024,6 +1024,62 @@ for option in ("eps", "rtol", "atol"):
         option,
         "'x'",
     )
+for thing in ("MLP", 3, [1.0, 2.0]):
+    bad(
+        "graph",
+        "5.8",
+        f"draw_model({thing!r})",
+        TypeError,
+        lambda m, x=thing: m.draw_model(x),
+        "an MLP, a Layer or a Neuron",
+        repr(thing),
+    )
+bad("graph", "5.8", "draw_model of a class", TypeError, lambda m: m.draw_model(m.MLP), "MLP")
+bad(
+    "graph",
+    "5.8",
+    "draw_model of a Value",
+    TypeError,
+    lambda m: m.draw_model(m.Value(2.0)),
+    "Value(2.0",
+)
+bad(
+    "graph",
+    "5.8",
+    "draw_model with a name too few",
+    ValueError,
+    lambda m: m.draw_model(m.MLP(2, [3, 1]), input_names=["x"]),
+    "2 inputs",
+    "1 input_names",
+)
+for names in ("xy", ["x", 1]):
+    bad(
+        "graph",
+        "5.8",
+        f"draw_model input_names={names!r}",
+        TypeError,
+        lambda m, n=names: m.draw_model(m.Neuron(2), input_names=n),
+        "input_names",
+        repr(names),
+    )
+for limit in ("many", 2.5, 0):
+    bad(
+        "graph",
+        "5.8",
+        f"draw_model max_neurons={limit!r}",
+        TypeError if limit else ValueError,
+        lambda m, x=limit: m.draw_model(m.Neuron(2), max_neurons=x),
+        "max_neurons",
+        repr(limit),
+    )
+bad(
+    "graph",
+    "5.8",
+    "draw_model rankdir",
+    ValueError,
+    lambda m: m.draw_model(m.Neuron(2), rankdir="XX"),
+    "XX",
+)
 
 # What is unusual, and good -------------------------------------------------------------------
 

@@ -148,6 +148,9 @@ KEYWORD_CALLS = {
     "draw": lambda m: m.draw(
         root=m.Value(1.0), format="png", rankdir="TB", fused=True, max_nodes=10
     ),
+    "draw_model": lambda m: m.draw_model(
+        model=m.Neuron(2), input_names=["a", "b"], format="png", rankdir="TB", max_neurons=4
+    ),
     "Tape": lambda m: m.Tape(root=m.Value(1.0) + 1.0),
     "Tape.set": lambda m: m.Tape(m.Value(1.0) + 1.0).set(leaves=[], values=[]),
     "Tape.backward": lambda m: m.Tape(m.Value(1.0) + 1.0).backward(grad=2.0),

@@ -1,5 +1,6 @@
 """The graph: traced, drawn, replayed by Tape, and checked by differences."""
 
+import math
 import re
 
 import graphviz
@@ -289,6 +290,138 @@ def test_the_outputs_of_a_network_can_be_drawn(backend):
         list(backend.Layer(n_in=2, n_out=4)([2, 0])),
     ):
         assert "digraph" in backend.draw_dot(y).source
+
+
+def test_a_notebook_shows_a_drawing_without_dot(backend, monkeypatch, tmp_path):
+    """Rule 5.2: as HTML that lays it out, with everything in it; nothing is loaded from anywhere."""
+    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no dot
+    f, _ = expression(backend)
+    for drawing in (backend.draw_dot(f), backend.draw_model(backend.Neuron(2))):
+        shown = drawing._repr_mimebundle_()
+        assert list(shown) == ["text/html"], f"a notebook gets {list(shown)}"
+        assert "Graphviz.load()" in shown["text/html"] and "digraph {" in shown["text/html"]
+        assert not re.search(r"<script[^>]* src=|<link", shown["text/html"])
+        assert drawing._repr_mimebundle_(include=["image/svg+xml"]) == {}
+        assert drawing._repr_mimebundle_(exclude=["text/html"]) == {}
+
+
+def test_writing_a_picture_without_dot_says_how_to_install_it(backend, monkeypatch, tmp_path):
+    """Rule 5.2: one sentence; the DOT text can be saved all the same."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    f, _ = expression(backend)
+    drawing = backend.draw_dot(f, format="png")
+    for write in (drawing.pipe, lambda: drawing.render(tmp_path / "drawing")):
+        with pytest.raises(graphviz.ExecutableNotFound, match="apt install graphviz") as raised:
+            write()
+        assert raised.value.__suppress_context__, "what subprocess said is no part of it"
+    drawing.save(tmp_path / "saved.gv")
+    assert (tmp_path / "saved.gv").read_text(encoding="utf-8") == drawing.source
+
+
+# draw_model ----------------------------------------------------------------------------------
+
+
+def attributes(line):
+    return dict(re.findall(r'(\w+)="?((?<=")[^"]*|[^" \]]*)', line.partition("[")[2]))
+
+
+def nodes_and_edges(drawing):
+    """{name: attributes} of the nodes of a DOT text, {(tail, head): attributes} of its edges."""
+    lines = [line.strip() for line in drawing.body]
+    edges = {
+        tuple(line.partition(" [")[0].split(" -> ")): attributes(line)
+        for line in lines
+        if "->" in line
+    }
+    nodes = {line.split(" ")[0]: attributes(line) for line in lines if "->" not in line}
+    return nodes, edges
+
+
+def test_draw_model(backend):
+    """Rule 5.8: a neuron a node with its bias, a weight an edge with its size and sign."""
+    model = backend.MLP(2, [2, 1], activation="tanh", seed=1)
+    model.load_state_dict(
+        {
+            "layers.0.weight": [[0.5, -1.0], [2.0, 0.0]],
+            "layers.0.bias": [0.25, -3.0],
+            "layers.1.weight": [[-2.0, 1.5]],
+            "layers.1.bias": [1e-3],
+        }
+    )
+    drawing = backend.draw_model(model)
+    assert isinstance(drawing, graphviz.Digraph) and drawing.format == "svg"
+    nodes, edges = nodes_and_edges(drawing)
+    labels = [nodes[name]["label"] for name in ("n0_0", "n0_1", "n1_0", "n1_1", "n2_0")]
+    assert labels == ["x0", "x1", "0.25", "-3", "0.001"]
+    titles = [nodes[f"title{k}"]["label"] for k in range(3)]
+    assert titles == ["2 inputs", "2 tanh", "1 linear"]
+    weights = {
+        ("n0_0", "n1_0"): 0.5,
+        ("n0_1", "n1_0"): -1.0,
+        ("n0_0", "n1_1"): 2.0,
+        ("n0_1", "n1_1"): 0.0,
+        ("n1_0", "n2_0"): -2.0,
+        ("n1_1", "n2_0"): 1.5,
+    }
+    assert edges.keys() == weights.keys()
+    for edge, w in weights.items():
+        dashed = edges[edge].get("style") == "dashed"
+        assert dashed == (w < 0), f"the weight {w} is {'dashed' if dashed else 'solid'}"
+    thickness = sorted((abs(w), float(edges[edge]["penwidth"])) for edge, w in weights.items())
+    assert [t for _, t in thickness] == sorted(t for _, t in thickness), "thicker is larger"
+    assert thickness[-1][1] == thickness[-2][1] > thickness[0][1]
+    assert edges["n0_1", "n1_0"]["color"][:7] != edges["n0_0", "n1_0"]["color"][:7]
+    assert edges["n0_1", "n1_0"]["tooltip"] == "layers[0].weight[0][1] = -1"
+
+
+def test_draw_model_of_parts(backend):
+    """Rule 5.8: a Layer and a Neuron alone."""
+    nodes, edges = nodes_and_edges(backend.draw_model(backend.Layer(3, 2, "gelu")))
+    assert nodes["title1"]["label"] == "2 gelu" and len(edges) == 6
+    nodes, edges = nodes_and_edges(backend.draw_model(backend.Neuron(3)))
+    assert nodes["title1"]["label"] == "1 relu" and len(edges) == 3
+
+
+def test_draw_model_shows_a_part_of_large_layers(backend):
+    """Rule 5.8: the first and the last neurons, and how many there are between."""
+    model = backend.MLP(64, [32, 10])
+    nodes, edges = nodes_and_edges(backend.draw_model(model))
+    assert nodes["more0"]["label"] == "… 48 more" and nodes["more1"]["label"] == "… 16 more"
+    assert "more2" not in nodes and len(edges) == 16 * 16 + 16 * 10
+    assert {"n0_7", "n0_56", "n1_7", "n1_24"} <= nodes.keys() and "n0_8" not in nodes
+    nodes, edges = nodes_and_edges(backend.draw_model(model, max_neurons=1))
+    assert nodes["more2"]["label"] == "… 9 more" and len(edges) == 2
+    assert len(nodes_and_edges(backend.draw_model(model, max_neurons=64))[1]) == 64 * 32 + 320
+
+
+def test_draw_model_options(backend):
+    """Rule 5.8: names as they are, every direction, any format."""
+    names = ['petal "length"', "<b>|{}"]
+    drawing = backend.draw_model(backend.Neuron(2), input_names=names, format="pdf")
+    assert r'label="petal \"length\""' in drawing.source and "&lt;b&gt;" in drawing.source
+    assert drawing.format == "pdf"
+
+    def first_to_second(rankdir, a, b):
+        nodes, _ = nodes_and_edges(backend.draw_model(backend.Layer(2, 2), rankdir=rankdir))
+        places = [[float(x) for x in nodes[n]["pos"].strip("!").split(",")] for n in (a, b)]
+        return [b > a for a, b in zip(*places, strict=True) if abs(b - a) > 1e-6]
+
+    assert first_to_second("LR", "n0_0", "n1_0") == [True], "to the right"
+    assert first_to_second("RL", "n0_0", "n1_0") == [False], "to the left"
+    assert first_to_second("TB", "n0_0", "n1_0") == [False], "down"
+    assert first_to_second("BT", "n0_0", "n1_0") == [True], "up"
+    assert first_to_second("LR", "n1_0", "n1_1") == [False], "the second neuron below the first"
+    assert first_to_second("TB", "n1_0", "n1_1") == [True], "or on its right"
+
+
+def test_draw_model_of_what_is_not_finite(backend):
+    """Rule 5.8: a network whose training went astray is drawn too."""
+    model = backend.Layer(2, 2)
+    model.load_state_dict(
+        {"weight": [[math.nan, math.inf], [-math.inf, 0.0]], "bias": [math.nan, 0]}
+    )
+    nodes, edges = nodes_and_edges(backend.draw_model(model))
+    assert nodes["n1_0"]["label"] == "nan" and len(edges) == 4
 
 
 # Tape ----------------------------------------------------------------------------------------

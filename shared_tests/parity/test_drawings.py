@@ -52,3 +52,27 @@ def test_the_same_text(backends, picture, fused):
         assert text == texts["pure_python"], (
             f"{name} draws\n{text}\npure_python draws\n{texts['pure_python']}"
         )
+
+
+MODELS = {
+    "a neuron": (lambda m: m.Neuron(3, activation="leaky_relu", seed=1), {}),
+    "a layer": (lambda m: m.Layer(3, 4, activation="gelu", seed=2), {"rankdir": "BT"}),
+    "a network": (lambda m: m.MLP(2, [16, 16, 1], seed=3), {"input_names": ["left", "right"]}),
+    "a wide network": (lambda m: m.MLP(64, [32, 10], seed=4), {"max_neurons": 5}),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_picture_of_a_model(backends, model):
+    """After a step of training too, when engines agree to 12 digits."""
+    make, options = MODELS[model]
+    texts = {}
+    for backend in backends:
+        drawn = make(backend)
+        before = backend.draw_model(drawn, **options).source
+        (backend.mse_loss(drawn([0.1] * drawn.n_in), [0.3] * getattr(drawn, "n_out", 1))).backward()
+        for p in drawn.parameters():
+            p.data -= 0.1 * p.grad
+        texts[backend.name] = before + backend.draw_model(drawn, **options).source
+    for name, text in texts.items():
+        assert text == texts["pure_python"], f"{name} draws\n{text}"

@@ -18,6 +18,7 @@ from pure_python import (
     dot,
     draw,
     draw_dot,
+    draw_model,
     gradcheck,
     hinge_loss,
     linear,
@@ -103,6 +104,7 @@ def modules() -> int:
     losses = losses + dot([Value(1.0)], [2.0], bias=0.5)
     nodes, edges = trace(losses)
     print(repr(losses), len(nodes), len(edges), draw_dot(losses).source, draw(losses, "png").format)
+    print(draw_model(net, input_names=["x", "y"]).source)
     return sum(sizes) + len(names)
 
 

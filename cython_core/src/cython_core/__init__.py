@@ -22,7 +22,7 @@ from cython_core.functional import (
 )
 from cython_core.nn import MLP, Layer, Net, Neuron
 from cython_core.optim import SGD, Adam, AdamW
-from pure_python.graph import draw, draw_dot, gradcheck, trace
+from pure_python.graph import draw, draw_dot, draw_model, gradcheck, trace
 
 __version__ = "0.1.0"
 __interface_version__ = "1.0"
@@ -46,6 +46,7 @@ __all__ = [
     "dot",
     "draw",
     "draw_dot",
+    "draw_model",
     "gradcheck",
     "hinge_loss",
     "linear",

@@ -21,7 +21,7 @@ from numpy_vectorized.functional import (
 )
 from numpy_vectorized.nn import MLP, Layer, Net, Neuron
 from numpy_vectorized.optim import SGD, Adam, AdamW
-from pure_python.graph import draw, draw_dot, gradcheck, trace
+from pure_python.graph import draw, draw_dot, draw_model, gradcheck, trace
 
 __version__ = "0.1.0"
 __interface_version__ = "1.0"
@@ -45,6 +45,7 @@ __all__ = [
     "dot",
     "draw",
     "draw_dot",
+    "draw_model",
     "gradcheck",
     "hinge_loss",
     "linear",

@@ -20,7 +20,7 @@ from pure_python.functional import (
     scaled_dot_product_attention,
     softmax,
 )
-from pure_python.graph import draw, draw_dot, gradcheck, trace
+from pure_python.graph import draw, draw_dot, draw_model, gradcheck, trace
 from pure_python.nn import MLP, Layer, Net, Neuron
 from pure_python.optim import SGD, Adam, AdamW
 
@@ -46,6 +46,7 @@ __all__ = [
     "dot",
     "draw",
     "draw_dot",
+    "draw_model",
     "gradcheck",
     "hinge_loss",
     "linear",
