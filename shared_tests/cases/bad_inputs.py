@@ -369,6 +369,24 @@ for thing in ("x", "ab", b"ab", None, {0: 1.0, 1: 2.0}):
 bad("vector", "1.23", "Vector[3]", IndexError, lambda m: m.Vector([1.0, 2.0, 3.0])[3])
 bad(
     "vector",
+    "1.23",
+    "Vector of scalars[-4]",
+    IndexError,
+    lambda m: m.Vector([1.0, 2.0, 3.0])[-4],
+    exactly="a Vector of 3 has no element -4",
+    arrays=False,
+)
+bad(
+    "vector",
+    "1.23",
+    "Vector of scalars['a']",
+    TypeError,
+    lambda m: m.Vector([1.0, 2.0, 3.0])["a"],
+    exactly="a Vector is indexed by integers and slices, got 'a' (str)",
+    arrays=False,
+)
+bad(
+    "vector",
     "1.24",
     "backward of another length",
     ValueError,

@@ -1539,7 +1539,14 @@ cdef class Vector:
                     i += self.length
                 if 0 <= i < self.length:
                     return element(self.run.value, self.run.offset + i)
-        return self.elements()[index]
+        try:
+            return self.elements()[index]
+        except IndexError:
+            raise IndexError(f"a Vector of {self.length} has no element {index}") from None
+        except TypeError:
+            raise TypeError(
+                f"a Vector is indexed by integers and slices, got {describe(index)}"
+            ) from None
 
     cdef Vector part(self, Py_ssize_t start, Py_ssize_t stop):
         """Some of its runs, or of their elements."""

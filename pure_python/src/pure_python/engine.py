@@ -1215,7 +1215,14 @@ class Vector:
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return vector(self._values[index])
-        return self._values[index]
+        try:
+            return self._values[index]
+        except IndexError:
+            raise IndexError(f"a Vector of {len(self)} has no element {index}") from None
+        except TypeError:
+            raise TypeError(
+                f"a Vector is indexed by integers and slices, got {describe(index)}"
+            ) from None
 
     def __contains__(self, value: object) -> bool:
         return any(value is v for v in self._values)
