@@ -217,6 +217,16 @@ def test_known_values(backend):
     expect("its gradient", grads(x), [-0.9099694268296196, 0.24472847105479764, 0.6652409557748219])
 
 
+def test_a_slope_too_large_for_a_float_is_inf(backend):
+    """Rules 1.10 and 1.16: slopes are taken at the data of now, and never raise."""
+    x = backend.Value(0.0)
+    y = backend.logsumexp([x, 1.0])
+    x.data = 1000.0
+    y.backward()
+    if not backend.arrays:  # which gather the scalars of a list when they are given
+        assert x.grad == math.inf
+
+
 def test_softmax_sums_to_one(backend):
     """Rule 2.5, also where every term would overflow."""
     for numbers in (X, LARGE, (-1e5, -1e5)):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cases.numbers import all_close, floats, worst
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "gpt.py"
 
 
@@ -38,6 +40,15 @@ def test_it_learns(backend, gpt):
     course = losses(gpt, backend.module, 60)
     first, last = sum(course[:10]) / 10, sum(course[-10:]) / 10
     assert last < first - 0.3, f"the loss went from {first:.3f} to {last:.3f} in 60 steps"
+
+
+def test_token_by_token_it_computes_what_it_does_in_one_pass(backend, gpt):
+    random.seed(42)
+    model = gpt.GPT(backend.module, vocabulary=5, layers=2)
+    tokens, memory = [0, 3, 1, 4, 4, 2], model.start()
+    one_by_one = [x for token in tokens for x in floats(model([token], memory)[0])]
+    at_once = [x for row in model(tokens) for x in floats(row)]
+    assert all_close(one_by_one, at_once, 1e-12, 1e-14), worst(one_by_one, at_once)
 
 
 def test_from_the_command_line(backend, tmp_path):

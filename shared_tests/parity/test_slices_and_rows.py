@@ -128,6 +128,8 @@ class Program:
             return v * m.cross_entropy(w, [r.randrange(width) for _ in w])
         if kind == 6:
             return v + m.Vector([w.sum(), w.mean(), w.max(), v @ v, v.min()])[r.randrange(5)]
+        if r.random() < 0.5:
+            return m.logsumexp(w)
         return m.Vector([m.logsumexp(w)[0], m.dot(v, self.mixture(width), self.vector()[0])])
 
     def step(self):

@@ -155,6 +155,7 @@ cdef enum Code:
     SOFTMAX
     LOG_SOFTMAX
     RMS_NORM
+    LOGSUMEXP_OF_ROWS
     ATTENTION
     PERCEPTRONS
     LINEAR              # dots of the rows of a matrix

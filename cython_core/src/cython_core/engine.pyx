@@ -538,7 +538,7 @@ cdef Value fused_node(
 ):
     """A node with these operands, which it takes over; its data are not yet computed."""
     cdef Py_ssize_t extra = 0 if constants is None else constants.count
-    reserve(2 * arguments.count + 4 * outputs + 4 * (n + m) + 16)
+    reserve(3 * arguments.count + 4 * outputs + 4 * (n + m) + 16)
     cdef Cell *c = node_cell()
     c.code = UNSET
     c.label = NULL
@@ -636,6 +636,17 @@ cdef double exps_of(double *xs, double m, double *ys, Py_ssize_t count) noexcept
     return s
 
 
+cdef double log_of_sum(double *xs, Py_ssize_t count) noexcept nogil:
+    """log Σ exp(x), stable."""
+    cdef double m = largest(xs, count), s = 0.0
+    cdef Py_ssize_t i
+    if m - m != 0.0 and m == m:
+        return m
+    for i in range(count):
+        s += exp(xs[i] - m)
+    return m + log(s)
+
+
 cdef inline void divide_by(double s, double *xs, double *ys, Py_ssize_t count) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(count):
@@ -689,8 +700,7 @@ cdef int compute(Cell *c) except -1:
             xs[i] = -xs[i]
         y = -largest(xs, count)
     elif code == LOGSUMEXP:
-        m = largest(xs, count)
-        y = m if m - m != 0.0 and m == m else m + log(exps_of(xs, m, xs, count))
+        y = log_of_sum(xs, count)
     elif code == MSE_LOSS:
         n = count // 2
         y = 0.0
@@ -2448,7 +2458,7 @@ cdef Py_ssize_t operations_of(Cell *anchor) noexcept:
     elif anchor.code == ATTENTION:
         together = f.outputs
     elif anchor.code < ATTENTION:
-        together = f.n
+        together = f.m
     if f.entire or together == f.outputs:
         return f.outputs
     for i in range(0, f.outputs, together):

@@ -8,10 +8,10 @@ of such sequences.
 from operator import index as as_index
 
 from cython_core.engine cimport (
-    ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LINEAR, LOG_SOFTMAX, LOGSUMEXP, MEAN,
-    MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers, Value, Vector, all_scalars, arguments_of,
-    as_float, describe, dot_product, flat_vector, is_sequence, numbers_among, record_block,
-    record_fused, take_rows, vector, width_of,
+    ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LINEAR, LOG_SOFTMAX, LOGSUMEXP,
+    LOGSUMEXP_OF_ROWS, MEAN, MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers, Value,
+    Vector, all_scalars, arguments_of, as_float, describe, dot_product, flat_vector,
+    is_sequence, numbers_among, record_block, record_fused, take_rows, vector, width_of,
 )
 
 __all__ = [
@@ -186,9 +186,18 @@ def mean(values):
 
 def logsumexp(values):
     """log Σ exp(x), stable: the largest is taken out first. Of a batch, a Vector of one a row."""
-    if not isinstance(values, Vector):
+    cdef Py_ssize_t width = -1
+    if isinstance(values, Vector):
+        width = width_of(<Vector>values)
+    else:
         values = sequence_of(values)
-    if len(values) and is_sequence(values[0]):
+        if not (values and is_sequence(values[0])):
+            width = 0
+    if width > 0:
+        arguments = Arguments()
+        arguments.extend_rows(<Vector>values)
+        return record_block(LOGSUMEXP_OF_ROWS, arguments, len(values), width, 1)
+    if width < 0 and values:
         return vector(tuple([logsumexp(row) for row in values]))
     return record_fused(LOGSUMEXP, some(arguments_of(values, "logsumexp"), "logsumexp"))
 
@@ -233,7 +242,8 @@ cdef Vector by_row(Code code, object values, str what, Numbers constants):
         arguments.extend(values, what)
         some(arguments, what)
     return record_block(
-        code, arguments, arguments.count, width or arguments.count, 0, constants, 0, width
+        code, arguments, arguments.count, width or arguments.count, width or arguments.count,
+        constants, 0, width,
     )
 
 

@@ -21,7 +21,9 @@ cdef tuple FUSED_NAMES = (
     "dot", "sum", "mean", "max", "min", "logsumexp", "mse_loss", "hinge_loss",
     "binary_cross_entropy_with_logits", "cross_entropy",
 )
-cdef tuple JOINT_NAMES = ("softmax", "log_softmax", "rms_norm", "scaled_dot_product_attention")
+cdef tuple JOINT_NAMES = (
+    "softmax", "log_softmax", "rms_norm", "logsumexp", "scaled_dot_product_attention",
+)
 
 
 # The values ----------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ cdef int spans_of(Cell *anchor, Py_ssize_t i, Span *spans) noexcept nogil:
     elif anchor.code == ATTENTION:
         spans[0] = Span(0, f.size)
     else:
-        spans[0] = Span(i // f.n * f.n, f.n)
+        spans[0] = Span(i // f.m * f.n, f.n)
     return 1
 
 
@@ -354,16 +354,17 @@ cdef void compute_linear(Fused *f) noexcept:
 
 
 cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
-    cdef Py_ssize_t i, start, n = f.n
-    cdef double *all_xs = numbers_at(f, f.operands, f.outputs, scratch)
+    """Of rows of n operands, each of which has m outputs."""
+    cdef Py_ssize_t i, row, n = f.n
+    cdef double *all_xs = numbers_at(f, f.operands, f.size, scratch)
     cdef double *xs
     cdef double *ys
     cdef double m, s
-    for start in range(0, f.outputs, n):
-        if reached != NULL and not any_reached(f, start, n):
+    for row in range(f.size // n):
+        if reached != NULL and not any_reached(f, row * f.m, f.m):
             continue
-        xs = all_xs + start
-        ys = f.data + start
+        xs = all_xs + row * n
+        ys = f.data + row * f.m
         if code == SOFTMAX:
             softmax(xs, ys, n)
         elif code == LOG_SOFTMAX:
@@ -371,6 +372,8 @@ cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
             s = log(exps_of(xs, m, ys, n))
             for i in range(n):
                 ys[i] = (xs[i] - m) - s
+        elif code == LOGSUMEXP_OF_ROWS:
+            ys[0] = log_of_sum(xs, n)
         else:  # RMS_NORM
             s = norm_factor(xs, n, f.constants[0])
             if s == 0.0:
@@ -609,7 +612,7 @@ cdef void return_gradients(Operand *first, Operand *end, double *to, double *roo
 
 
 cdef void spread_rows(int code, Fused *f) noexcept:
-    cdef Py_ssize_t i, start, n = f.n, count = f.outputs
+    cdef Py_ssize_t i, row, n = f.n, count = f.size
     cdef double *all_xs = numbers_at(f, f.operands, count, scratch)
     cdef double *to = scratch + count
     cdef unsigned char *chosen = <unsigned char *>(to + count)
@@ -617,20 +620,23 @@ cdef void spread_rows(int code, Fused *f) noexcept:
     cdef double *ys
     cdef double *gs
     cdef double r, s
-    for start in range(0, count, n):
+    for row in range(count // n):
         if not f.entire:
-            memset(chosen + start, any_reached(f, start, n), n)
-            if not chosen[start]:
+            memset(chosen + row * n, any_reached(f, row * f.m, f.m), n)
+            if not chosen[row * n]:
                 continue
-        xs = all_xs + start
-        ys = f.computed + start
-        gs = f.grad + start
+        xs = all_xs + row * n
+        ys = f.computed + row * f.m
+        gs = f.grad + row * f.m
         if code == SOFTMAX:
-            softmax_contributions(ys, gs, to + start, n)
+            softmax_contributions(ys, gs, to + row * n, n)
         elif code == LOG_SOFTMAX:
             s = total(gs, n)
             for i in range(n):
-                to[start + i] = gs[i] - exp(ys[i]) * s
+                to[row * n + i] = gs[i] - exp(ys[i]) * s
+        elif code == LOGSUMEXP_OF_ROWS:
+            for i in range(n):
+                to[row * n + i] = exp(xs[i] - f.data[row]) * gs[0]
         else:  # RMS_NORM
             r = 1.0 / norm_factor(xs, n, f.constants[0])
             s = 0.0
@@ -638,7 +644,7 @@ cdef void spread_rows(int code, Fused *f) noexcept:
                 s += gs[i] * xs[i]
             s = r * r * r * s / n
             for i in range(n):
-                to[start + i] = r * gs[i] - xs[i] * s
+                to[row * n + i] = r * gs[i] - xs[i] * s
     give_some(
         f.operands, f.operands + f.count, to + count, NULL if f.entire else chosen + count
     )

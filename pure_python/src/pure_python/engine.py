@@ -294,6 +294,13 @@ def cos_of(x: float) -> float:
     return math.cos(x) if x - x == 0.0 else math.nan
 
 
+def exp_of(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
 def cosh_of(x: float) -> float:
     try:
         return math.cosh(x)

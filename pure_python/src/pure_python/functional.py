@@ -21,6 +21,7 @@ from pure_python.engine import (
     as_float,
     describe,
     dot_product,
+    exp_of,
     is_sequence,
     largest,
     sigmoid,
@@ -170,7 +171,7 @@ def rms_norm_contributions(
     return [r * g - x * s for g, x in zip(above, xs, strict=True)]
 
 
-LOGSUMEXP = Reduction("logsumexp", log_of_sum, lambda xs, y: [math.exp(x - y) for x in xs])
+LOGSUMEXP = Reduction("logsumexp", log_of_sum, lambda xs, y: [exp_of(x - y) for x in xs])
 SOFTMAX = Joint("softmax", softmax_of, softmax_contributions)
 LOG_SOFTMAX = Joint("log_softmax", log_softmax_of, log_softmax_contributions)
 RMS_NORM = Joint("rms_norm", rms_norm_of, rms_norm_contributions)
