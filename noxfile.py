@@ -24,6 +24,7 @@ SUITE = ("pytest>=8.4", "hypothesis>=6.100")
 BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
 # nbclient: runs the cells in a kernel, which is ipykernel; nbformat: reads and writes the files.
 NOTEBOOKS = ("nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29")
+BROWSER = (*NOTEBOOKS, "playwright>=1.50")  # drives the chromium that is installed, brings none
 PEERS = ("micrograd==0.1.0", "jax>=0.7", "casadi>=3.7", "autograd>=1.8", "mygrad>=2.3")
 
 nox.needs_version = ">=2025.2.9"
@@ -46,7 +47,15 @@ def conformance(session: nox.Session, backend: str) -> None:
 def parity(session: nox.Session) -> None:
     """All three backends against each other, and all other tests: training, tensors, documents."""
     install(session, *SUITE, MICROGRAD, torch=True, backends=BACKENDS, extras="training")
-    pytest(session, "shared_tests", "--ignore=shared_tests/conformance")
+    elsewhere = ("conformance", "browser")
+    pytest(session, "shared_tests", *(f"--ignore=shared_tests/{folder}" for folder in elsewhere))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """What we show in pages and notebooks, in headless Chromium with the network off."""
+    install(session, *SUITE, *BROWSER, backends=BACKENDS, extras="training")
+    pytest(session, "shared_tests/browser")
 
 
 @nox.session

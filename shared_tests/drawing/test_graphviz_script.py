@@ -16,7 +16,9 @@ def test_the_script_can_be_inlined():
     assert "import(" not in script and "import.meta" not in script
     name = re.fullmatch(r"const Graphviz = \(\(\) => \{.*return (\w+)\}\)\(\);\n", script, re.S)
     assert name, f"the script is {script[:60]} ... {script[-60:]}"
-    assert re.search(rf"\bvar {name[1]}=class|[,;]{name[1]}=class|class {name[1]}\b", script)
+    assert re.search(rf"\b{name[1]}=class \w+{{[^}}]*}}static load\(", script), (
+        "Graphviz is the class that has load()"
+    )
 
 
 def test_whose_it_is_stands_beside_it():

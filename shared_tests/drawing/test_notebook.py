@@ -15,10 +15,10 @@ def no_dot(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def html():
-    return draw_dot(Value(2.0, label="</script> & <!-- \u2028") * 3.0)._repr_mimebundle_()[
-        "text/html"
-    ]
+def html(caption="x"):
+    drawing = draw_dot(Value(2.0) * 3.0)
+    drawing.attr(label=caption)
+    return drawing._repr_mimebundle_()["text/html"]
 
 
 def test_the_dot_program_draws_where_it_is(monkeypatch, tmp_path):
@@ -30,8 +30,8 @@ def test_the_dot_program_draws_where_it_is(monkeypatch, tmp_path):
     assert list(shown) == ["image/svg+xml"] and "-Tsvg" in shown["image/svg+xml"]
 
 
-def test_no_label_ends_the_script(no_dot):
-    page = html()
+def test_no_text_ends_the_script(no_dot):
+    page = html("</script> <!-- \u2028")
     assert page.count("</script>") == page.count("<script>") == 2
     assert "<!--" not in page and "\u2028" not in page
 
