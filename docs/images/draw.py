@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pure_python import draw_dot
+from pure_python import MLP, SGD, draw_dot, draw_model, hinge_loss
 
 IMAGES = Path(__file__).parent
 README = IMAGES.parents[1] / "README.md"
@@ -22,6 +22,18 @@ def draw_expression() -> None:
     draw_dot(names["y"]).render(outfile=IMAGES / "expression.svg", cleanup=True)
 
 
+def draw_network() -> None:
+    """A network that has learnt which one of two inputs is 1, and not both."""
+    model = MLP(2, [4, 1], activation="tanh", seed=1)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    for _ in range(200):
+        loss = hinge_loss(model([[0, 1], [1, 0], [1, 1], [0, 0]]), [1, 1, -1, -1])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    draw_model(model).render(outfile=IMAGES / "network.svg", cleanup=True)
+
+
 def draw_moons() -> None:
     """The decision boundaries that the demo writes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -33,4 +45,5 @@ def draw_moons() -> None:
 
 if __name__ == "__main__":
     draw_expression()
+    draw_network()
     draw_moons()

@@ -15,7 +15,7 @@ LEGEND = (
     "the thickest of size {largest}"
 )
 # Inches from neuron to neuron.
-ROW = {"LR": 0.5, "RL": 0.5, "TB": 0.66, "BT": 0.66}
+ROW = {"LR": 0.54, "RL": 0.54, "TB": 0.66, "BT": 0.66}
 TEXT = "shape=plaintext style=solid fontsize=10"
 PLACE = {
     "LR": lambda along, across: (along, -across),
@@ -83,8 +83,8 @@ def draw_model(
             "style": "filled",
             "fontname": FONT,
             "fontsize": "8",
-            "width": "0.44",
-            "height": "0.44",
+            "width": "0.48",
+            "height": "0.48",
             "margin": "0.05,0.02",
             **LINE,
         },
