@@ -1099,6 +1099,56 @@ bad(
     "XX",
 )
 
+bad("graph", "5.5", "backward_steps(3.0)", TypeError, lambda m: m.backward_steps(3.0), "3.0")
+bad(
+    "graph",
+    "5.5",
+    "backward_steps with max_nodes",
+    ValueError,
+    lambda m: m.backward_steps(chain(m), max_nodes=10),
+    "10",
+    "max_nodes",
+)
+bad(
+    "graph",
+    "5.5",
+    "backward_steps grad='1'",
+    TypeError,
+    lambda m: m.backward_steps(chain(m), grad="1"),
+    "grad",
+    "'1'",
+)
+bad("graph", "5.6", "explain(y, 3.0)", TypeError, lambda m: m.explain(chain(m), 3.0), "3.0")
+bad(
+    "graph",
+    "5.6",
+    "explain a Vector",
+    ValueError,
+    lambda m: m.explain(m.Vector([1.0, 2.0]) * 2.0, m.Value(1.0)),
+    "root",
+    "2",
+)
+for most in ("all", -1):
+    bad(
+        "graph",
+        "5.6",
+        f"explain most={most!r}",
+        ValueError if most == -1 else TypeError,
+        lambda m, x=most: m.explain(chain(m), m.Value(1.0), most=x),
+        "most",
+        repr(most),
+    )
+bad("graph", "5.7", "tree('abc')", TypeError, lambda m: m.tree("abc"), "'abc'")
+bad(
+    "graph",
+    "5.7",
+    "tree with max_nodes",
+    ValueError,
+    lambda m: m.tree(chain(m), max_nodes=10),
+    "10",
+    "max_nodes",
+)
+
 # What is unusual, and good -------------------------------------------------------------------
 
 NUMBERS = (True, False, 3, -7, 2**60, 2.5, Fraction(1, 4), Decimal("0.5"))

@@ -157,6 +157,13 @@ KEYWORD_CALLS = {
     "gradcheck": lambda m: m.gradcheck(
         f=lambda x: x * x, inputs=[m.Value(2.0)], eps=1e-6, rtol=1e-5, atol=1e-8
     ),
+    "backward_steps": lambda m: m.backward_steps(
+        root=m.Value(1.0), fused=True, max_nodes=10, grad=2.0
+    ),
+    "explain": lambda m: m.explain(
+        root=m.Value(1.0), leaf=m.Value(2.0), most=3, fused=True, max_nodes=10
+    ),
+    "tree": lambda m: m.tree(root=m.Value(1.0), fused=True, max_nodes=10),
 }
 
 

@@ -1,5 +1,6 @@
 """The graph: traced, drawn, replayed by Tape, and checked by differences."""
 
+import io
 import math
 import re
 
@@ -8,6 +9,7 @@ import pytest
 
 from cases.bad_inputs import of_chapter
 from cases.numbers import all_close, close, worst
+from cases.operations import BINARY, UNARY
 from cases.refusals import check_refusal
 
 
@@ -111,6 +113,13 @@ def test_dot_of_numbers_and_values_is_traced(backend):
     ]
 
 
+def test_a_bias_alone_is_traced(backend):
+    """Rules 2.1 and 5.1: a dot of no terms, whose sum is its bias."""
+    b = backend.Value(2.0)
+    y = backend.dot([], [], b)
+    assert backend.trace(y * 3.0)[0][:2] == [b, y]
+
+
 def test_a_neuron_is_traced_as_multiplies_adds_and_activation(backend):
     """Rule 3.4, the documented example: every number has the data and grad that it would have
     written out.
@@ -166,6 +175,331 @@ def test_what_shared_code_asks_of_a_fused_node(backend):
 def scalar_of(value):
     """The scalar node of a Value: itself, unless it says otherwise."""
     return value._scalars()[0] if hasattr(value, "_scalars") else value
+
+
+# What steps and explanations ask of an engine ------------------------------------------------
+
+
+def test_when_a_node_was_made(backend):
+    """Rule 8.3: what gives first in backward has the larger moment; leaves have none."""
+    f, (a, b, _) = expression(backend)
+    g = f * a
+    assert a._moment() == () == b._moment()
+    nodes, _ = backend.trace(g)
+    moments = [n._moment() for n in nodes if n.op]
+    assert moments == sorted(moments) and len(set(moments)) == 4
+    assert all(type(part) is int for moment in moments for part in moment)
+    outputs = backend.softmax([a, b, f])
+    later = backend.Value(1.0, (g,), "f", local_grads=(2.0,))
+    assert moments[-1] < outputs[0]._moment() < outputs[2]._moment() < later._moment()
+
+
+@pytest.mark.parametrize("row", UNARY, ids=lambda row: row.name)
+def test_the_local_gradient_of_a_function(backend, row):
+    """Rules 1.16 and 8.4."""
+    for x in row.points:
+        v = backend.Value(x)
+        y = row.apply(v)
+        (local,) = y._local_gradients()
+        assert close(local, row.slope(x, y.data)), f"of {row.name} at {x!r}: {local!r}"
+        assert (y.grad, v.grad) == (0.0, 0.0) and v._local_gradients() == ()
+
+
+@pytest.mark.parametrize("row", BINARY, ids=lambda row: row.name)
+def test_the_local_gradients_of_two_operands(backend, row):
+    """Rules 1.16 and 8.4: of a pair of Values, and of one beside a number."""
+    for a, b in [(2.0, 3.0), (0.7, -1.5), (3.0, 3.0), (1e-3, 0.7)]:
+        x, z = backend.Value(a), backend.Value(b)
+        y = row.apply(x, z)
+        slopes = row.slopes(a, b, y.data)
+        assert all_close(y._local_gradients(), slopes), f"{row.name} at {a!r}, {b!r}"
+        assert all_close(row.apply(x, b)._local_gradients(), slopes[:1])
+        if row.operator:
+            assert all_close(row.apply(a, z)._local_gradients(), slopes[1:])
+
+
+def test_local_gradients_are_of_the_present_data(backend):
+    """Rule 8.4: as in backward (1.10)."""
+    a, b = backend.Value(2.0), backend.Value(3.0)
+    y, v = a * b, backend.Vector([a, b, a])
+    total = (v * v).sum()
+    a.data, b.data = 5.0, 7.0
+    assert y._local_gradients() == (7.0, 5.0)
+    assert len(scalar_of(total)._local_gradients()) == 3
+    assert backend.Value(1.0, (a, b, a), "f", local_grads=(1, 2, 3))._local_gradients() == (1, 2, 3)
+
+
+# Backward, step by step ----------------------------------------------------------------------
+
+
+def test_the_steps_of_an_expression(backend):
+    """Rule 5.5: each with the chain rule in numbers; both edges of an operand that is used twice."""
+    a, b = backend.Value(2.0, label="a"), backend.Value(-3.0, label="b")
+    product = a * b
+    f = product + a
+    g = f * f
+    before = [(v.data, v.grad) for v in (a, b, product, f, g)]
+    steps = list(backend.backward_steps(g))
+    assert [
+        (s.node, s.operand, s.position, s.local, s.above, s.contribution, s.total) for s in steps
+    ] == [
+        (g, f, 0, -4.0, 1.0, -4.0, -4.0),
+        (g, f, 1, -4.0, 1.0, -4.0, -8.0),
+        (f, product, 0, 1.0, -8.0, -8.0, -8.0),
+        (f, a, 1, 1.0, -8.0, -8.0, -8.0),
+        (product, a, 0, -3.0, -8.0, 24.0, 16.0),
+        (product, b, 1, 2.0, -8.0, -16.0, -16.0),
+    ]
+    assert before == [(v.data, v.grad) for v in (a, b, product, f, g)], "steps change nothing"
+    assert str(steps[4]) == "a.grad += local * above = -3.0 * -8.0 = 24.0, so far 16.0"
+    a.grad = 100.0
+    g.backward()
+    assert [s.total for s in backend.backward_steps(g)] == [s.total for s in steps]
+    with pytest.raises(AttributeError):
+        steps[0].total = 0.0
+
+
+def test_the_steps_of_a_neuron(backend):
+    """Rules 2.2 and 5.5: as its multiplies and adds, from the last to the first."""
+    w = [backend.Value(2.0, label="w0"), backend.Value(-1.0, label="w1")]
+    x = [backend.Value(3.0, label="x0"), backend.Value(5.0, label="x1")]
+    y = backend.dot(w, x, backend.Value(0.5, label="b"))
+    steps = list(backend.backward_steps(y, grad=10.0))
+    assert [(s.node.op, s.operand.label or s.operand.op) for s in steps] == [
+        ("+", "+"),
+        ("+", "*"),
+        ("*", "w1"),
+        ("*", "x1"),
+        ("+", "b"),
+        ("+", "*"),
+        ("*", "w0"),
+        ("*", "x0"),
+    ]
+    fused = list(backend.backward_steps(y, fused=True, grad=10.0))
+    assert [(s.operand.label, s.position, s.contribution) for s in fused] == [
+        ("w1", 1, 50.0),
+        ("x1", 3, -10.0),
+        ("w0", 0, 30.0),
+        ("x0", 2, 20.0),
+        ("b", 4, 10.0),
+    ]
+    assert {s.operand.label: s.total for s in steps if s.operand.label} == {
+        s.operand.label: s.total for s in fused
+    }
+
+
+def test_the_steps_of_a_sum_begin_with_its_last_operand(backend):
+    """Rules 2.8 and 5.5."""
+    a, b = backend.Value(2.0), backend.Value(-3.0)
+    steps = list(backend.backward_steps(backend.mean([a, b, a, 1.0])))
+    assert [s.position for s in steps] == [2, 1, 0]
+    assert [s.total for s in steps] == [0.25, 0.25, 0.5]
+    steps = list(backend.backward_steps(backend.mse_loss([a, b], [a, 1.0])))
+    assert [s.position for s in steps] == [2, 1, 0]
+
+
+def test_the_steps_of_several_roots(backend):
+    """Rule 5.5: a Vector or a sequence, each root from grad."""
+    a = backend.Value(2.0)
+    steps = list(backend.backward_steps([a * 3.0, a, a * 5.0], grad=2.0))
+    assert [(s.node.op, s.total) for s in steps] == [("* 5.0", 12.0), ("* 3.0", 18.0)]
+    v = backend.Vector([1.0, 2.0]) * 3.0
+    assert [s.total for s in backend.backward_steps(v)] == [3.0, 3.0]
+    assert list(backend.backward_steps(a)) == list(backend.backward_steps([])) == []
+
+
+def test_steps_go_deep(backend):
+    """Rule 1.11."""
+    a = v = backend.Value(1.0)
+    for _ in range(20_000):
+        v = v + a
+    *_, last = backend.backward_steps(v)
+    assert last.total == 20_001.0
+
+
+ROOTS = {
+    "a network": lambda m, x, y: m.MLP(3, [4, 3, 1], activation="tanh", seed=1)(x),
+    "a batch": lambda m, x, y: m.cross_entropy(
+        m.MLP(3, [4, 2], activation="gelu", seed=2)([x, y, [1.0, 2.0, 3.0]]), [0, 1, 0]
+    ),
+    "a loss": lambda m, x, y: (
+        m.hinge_loss(x, [1, -1, 1])
+        + m.binary_cross_entropy_with_logits(y, [1, 0, 0.5])
+        + m.mse_loss(x, y)
+        + m.logsumexp([x[0], y[0], x[0]])
+    ),
+    "Vectors": lambda m, x, y: (
+        (m.Vector(x) * y / 2.0 - m.Vector(y)).relu().sum() * m.Vector(x).max() + m.Vector(y).mean()
+    ),
+    "linear": lambda m, x, y: m.linear([x, y], [x, y], [0.5, x[1]])[1],
+    "softmax": lambda m, x, y: m.softmax(x)[0] * m.log_softmax(y)[2] + m.rms_norm(x)[1],
+    "softmax of a batch": lambda m, x, y: (
+        m.softmax([x, y])[1][0] * m.log_softmax([y, x])[0][1] + m.logsumexp([x, y])[1]
+    ),
+    "attention": lambda m, x, y: m.scaled_dot_product_attention(x, [x, y], [y, x])[1],
+}
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["", "fused"])
+@pytest.mark.parametrize("name", ROOTS)
+def test_the_steps_end_in_the_gradients(backend, name, fused):
+    """Rules 5.5 and 8.4: of every operation, and nothing gives before its gradient is complete."""
+    x, y = ([backend.Value(v) for v in row] for row in ([0.5, -1.0, 2.0], [1.5, 0.25, -0.75]))
+    root = ROOTS[name](backend, x, y)
+    steps = list(backend.backward_steps(root, fused=fused))
+    total = {step.operand: step.total for step in steps}
+    given = {}
+    for step in steps:
+        assert step.above == given.get(step.node, step.above)
+        given[step.node] = step.above
+        assert step.operand not in given, "it has given already"
+    assert all(v.grad == 0.0 for v in x + y)
+    root.backward()
+    leaves = [node for node in backend.trace(root, fused=fused)[0] if not node.operands]
+    assert leaves
+    for leaf in leaves:
+        assert close(total[leaf], leaf.grad, 1e-12, 1e-15), f"{total[leaf]!r}, not {leaf.grad!r}"
+
+
+# explain -------------------------------------------------------------------------------------
+
+
+def test_why_a_gradient_is_what_it_is(backend):
+    """Rule 5.6: the paths, each the product of its local gradients, add up to the gradient."""
+    a, b = backend.Value(2.0, label="a"), backend.Value(-3.0, label="b")
+    product = a * b
+    f = product + a * 10.0 + a
+    f.label = "f"
+    why = backend.explain(f, a)
+    assert str(why).splitlines() == [
+        "d f / d a = 8.0000, the sum over 3 paths, the largest first",
+        "  10.0000 = 1 * 1 * 10",
+        "            f -> + -> * 10.0 -> a",
+        "  -3.0000 = 1 * 1 * -3",
+        "            f -> + -> * -> a",
+        "   1.0000 = 1",
+        "            f -> a",
+    ]
+    assert (why.grad, why.count, why.rest) == (8.0, 3, 0.0)
+    assert [path.local for path in why.paths] == [(1.0, 1.0, 10.0), (1.0, 1.0, -3.0), (1.0,)]
+    assert why.paths[1].nodes[0] is f and why.paths[1].nodes[2:] == (product, a)
+    f.backward()
+    assert a.grad == why.grad
+    one = backend.explain(f, a, most=1)
+    assert (one.count, len(one.paths), one.rest) == (3, 1, -2.0)
+    assert str(one).splitlines()[-1] == "  -2.0000 from the other 2 paths"
+    inside = backend.explain(f, product)
+    assert (inside.grad, inside.count) == (1.0, 1)
+    assert backend.explain(f, f).grad == 1.0
+
+
+def test_a_node_that_does_not_matter(backend):
+    """Rule 5.6."""
+    a, b = backend.Value(2.0, label="a"), backend.Value(-3.0, label="b")
+    f = a * 2.0
+    why = backend.explain(f, b)
+    assert (why.grad, why.count, why.paths) == (0.0, 0, ())
+    assert str(why) == "d * 2.0 / d b = 0.0000: * 2.0 does not depend on b"
+
+
+def test_more_paths_than_can_be_walked(backend):
+    """Rule 5.6: they are counted exactly, and the largest are found."""
+    x = backend.Value(1.0, label="x")
+    y = x
+    for i in range(300):
+        y = y * 0.5 + y * (0.25 if i else 0.75)
+    why = backend.explain(y, x, most=3)
+    assert why.count == 2**300
+    assert [len(path.local) for path in why.paths] == [600] * 3
+    best = 0.5**299 * 0.75
+    assert all_close([path.product for path in why.paths], [best, best * 2 / 3, best / 2], 1e-9)
+    y.backward()
+    assert close(why.grad, x.grad, 1e-9) and "at least 2**300 paths" in str(why)
+    assert "(590 more)" in str(why)
+
+
+def test_why_the_gradient_of_a_weight(backend):
+    """Rules 2.3 and 5.6: through the multiplies and adds of neurons, or through neurons."""
+    model = backend.MLP(2, [3, 1], activation="tanh", seed=1)
+    y = model([1.0, -2.0])
+    weight = scalar_of(model.layers[0].weight[1][0])
+    y.backward()
+    for fused, length in ((False, 7), (True, 2)):
+        why = backend.explain(y, weight, fused=fused)
+        assert why.count == 1 and close(why.grad, weight.grad)
+        assert close(why.paths[0].product, why.grad)
+        assert len(why.paths[0].local) == length
+    (hidden, *_) = [n for n in backend.trace(y, fused=True)[0] if n.op == "tanh(dot)"]
+    assert close(backend.explain(y, hidden).grad, model.layers[1].weight[0][0].data)
+
+
+def test_a_gradient_that_is_not_finite(backend):
+    """Rule 5.6: the path that is to blame comes first."""
+    a = backend.Value(0.0, label="a")
+    why = backend.explain(a * 1e9 + a.sqrt() * 0.0, a, most=1)
+    assert why.grad != why.grad and why.paths[0].local[1:] == (0.0, float("inf"))
+
+
+# tree ----------------------------------------------------------------------------------------
+
+
+def test_a_tree(backend):
+    """Rule 5.7: what is used twice is drawn once and referred to."""
+    a, b, c = (
+        backend.Value(number, label=name) for number, name in ((2.0, "a"), (3.0, "b"), (-6.0, "c"))
+    )
+    f = (a * b + c).tanh() * a - 1.0
+    f.label = "f"
+    f.backward()
+    assert str(backend.tree(f)).splitlines() == [
+        "f = - 1.0  data -1.0000  grad 1.0000",
+        "└── *  data 0.0000  grad 1.0000",
+        "    ├── tanh  data 0.0000  grad 2.0000",
+        "    │   └── +  data 0.0000  grad 2.0000",
+        "    │       ├── *  data 6.0000  grad 2.0000",
+        "    │       │   ├── [1] a  data 2.0000  grad 6.0000",
+        "    │       │   └── b  data 3.0000  grad 4.0000",
+        "    │       └── c  data -6.0000  grad 2.0000",
+        "    └── [1] a, as above",
+    ]
+    x = backend.Value(2.0)
+    assert str(backend.tree([x + x, x])).splitlines() == [
+        "+  data 4.0000  grad 0.0000",
+        "├── [1]  data 2.0000  grad 0.0000",
+        "└── [1] 2.0000, as above",
+        "[1] 2.0000, as above",
+    ]
+    assert repr(backend.tree(x)) == str(backend.tree(x)) == "data 2.0000  grad 0.0000"
+
+
+def test_a_tree_of_a_neuron(backend):
+    """Rules 2.3 and 5.7."""
+    y = backend.Neuron(2)([1.0, -2.0])
+    assert len(str(backend.tree(y)).splitlines()) == 8
+    assert len(str(backend.tree(y, fused=True)).splitlines()) == 4
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_tree_where_characters_are_missing(backend, encoding, monkeypatch):
+    """Rule 5.7: it can be printed whatever standard output is, labels too."""
+    a = backend.Value(2.0, label="β\n")
+    printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", printed)
+    print(backend.tree(a * 2.0 + 1.0))
+    printed.flush()
+    text = printed.buffer.getvalue().decode(encoding)
+    assert ("└── " in text and "β\N{REPLACEMENT CHARACTER}" in text) == (encoding == "utf-8")
+    assert ("`-- " in text and "\\u03b2" in text) == (encoding != "utf-8")
+
+
+def test_a_deep_tree(backend):
+    """Rules 1.11 and 5.7."""
+    v = backend.Value(1.0)
+    for _ in range(1500):
+        v = v + 1.0
+    with pytest.raises(ValueError, match="1000.*max_nodes"):
+        backend.tree(v)
+    assert len(str(backend.tree(v, max_nodes=None)).splitlines()) == 1501
 
 
 # Drawing -------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import math
 
 from hypothesis import assume, given, settings
 
-from cases.numbers import same
+from cases.numbers import all_close, same
 from cases.programs import apply, programs, run, run_torch, tame, tolerances
 
 
@@ -48,6 +48,56 @@ def test_a_second_run_has_the_same_bits(backend, program):
     """Rule 1.17: one fixed order of sums. Operands in a set give other bits from run to run."""
     first, second = run(backend, program), run(backend, program)
     assert all(map(same, first[0] + first[1], second[0] + second[1]))
+
+
+@settings(max_examples=200)
+@given(program=programs())
+def test_the_steps_of_backward(backend, program):
+    """Rule 5.5: taken one by one they give the bits that backward gives, whatever the numbers."""
+    nodes = [backend.Value(x) for x in program.leaves]
+    for step in program.steps:
+        try:
+            nodes.append(apply(step, nodes))
+        except (ArithmeticError, ValueError):
+            nodes.append(nodes[0])
+    totals = {node: 0.0 for node in nodes} | {nodes[-1]: 0.75}
+    for step in backend.backward_steps(nodes[-1], grad=0.75):
+        assert same(step.contribution, step.local * step.above)
+        assert same(step.above, totals[step.node]), "a node gives what it has been given"
+        totals[step.operand] = step.total
+    assert all(node.grad == 0.0 for node in nodes), "steps change no gradient"
+    nodes[-1].backward(0.75)
+    for node in nodes:
+        assert same(node.grad, totals[node])
+
+
+@settings(max_examples=150)
+@given(program=programs(tame, max_steps=8))
+def test_the_paths_of_a_gradient(backend, program):
+    """Rule 5.6: all paths, as the naive reference walks them, and their sum."""
+    nodes = [backend.Value(x) for x in program.leaves]
+    for step in program.steps:
+        try:
+            nodes.append(apply(step, nodes))
+        except (ArithmeticError, ValueError):
+            return
+    root, leaf = nodes[-1], nodes[0]
+
+    def products(node):
+        if node is leaf:
+            return [1.0]
+        pairs = zip(node.operands, node._local_gradients(), strict=True)
+        return [local * rest for operand, local in pairs for rest in products(operand)]
+
+    expected = sorted(map(abs, products(root)), reverse=True)
+    found = backend.explain(root, leaf, most=5)
+    assert found.count == len(expected)
+    assert all_close([abs(path.product) for path in found.paths], expected[:5], 1e-12, 1e-300)
+    scale = sum(expected) + 1e-300
+    together = sum(path.product for path in found.paths) + found.rest
+    assert abs(together - found.grad) <= 1e-12 * scale or not math.isfinite(scale)
+    root.backward()
+    assert same(leaf.grad, found.grad) or root is leaf
 
 
 @settings(max_examples=150)

@@ -13,12 +13,14 @@ from pure_python import (
     Tape,
     Value,
     Vector,
+    backward_steps,
     binary_cross_entropy_with_logits,
     cross_entropy,
     dot,
     draw,
     draw_dot,
     draw_model,
+    explain,
     gradcheck,
     hinge_loss,
     linear,
@@ -31,6 +33,7 @@ from pure_python import (
     scaled_dot_product_attention,
     softmax,
     trace,
+    tree,
 )
 
 
@@ -119,3 +122,11 @@ def replay(x: Value) -> float:
 def check() -> str:
     report = gradcheck(expression, [Value(0.5), Value(0.7)], eps=1e-6)
     return str(report) if report else "wrong"
+
+
+def look(a: Value, b: Value) -> str:
+    f = expression(a, b)
+    gradient = sum(step.contribution for step in backward_steps(f) if step.operand is a)
+    explanation = explain(f, a, most=3)
+    largest = max(path.product for path in explanation.paths)
+    return f"{explanation} {explanation.grad - gradient + largest} {tree([f, a], fused=True)}"

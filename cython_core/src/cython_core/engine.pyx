@@ -262,6 +262,49 @@ cdef tuple operands_of(Cell *c):
     return values_among(items(c.right.fused, 0, c.right.fused.size))
 
 
+cdef tuple local_gradients_of(Cell *c):
+    cdef int code = c.code
+    cdef Py_ssize_t i
+    cdef double a, b, y = c.data.number
+    cdef double *xs
+    cdef Fused *f
+    if code == ELEMENT:
+        return local_gradients_of_element(c.left, c.index)
+    if code == CUSTOM:
+        f = c.left.right.fused
+        return tuple([f.constants[i] for i in range(f.size)])
+    if code < FIRST_NODE:
+        return ()
+    if code < FIRST_BINARY:
+        return (slope(code, data_of(c.left), y, c.right.constant),)
+    if code < FIRST_FUSED:
+        a = data_of(c.left)
+        b = data_of(c.right.value)
+        return slope_left(code, a, b, y), slope_right(code, a, b, y)
+    f = c.right.fused
+    operands = items(f, 0, f.size)
+    if code == DOT:
+        return dot_gradients(operands[:f.n], operands[f.n:2 * f.n], operands[2 * f.n], 1.0)
+    numbers = Numbers()
+    xs = numbers.room(f.size)
+    gather(f, xs)
+    contributions(c, 1.0, xs)
+    return among_values(operands, [xs[i] for i in range(f.size)])
+
+
+cdef tuple moment_of(Cell *c):
+    """The place in the order of creation: of an element, that of its block and its own in it."""
+    cdef Py_ssize_t i = 0
+    if c.code == ELEMENT:
+        i = c.index
+        c = c.left
+    elif c.code == CUSTOM:
+        c = c.left
+    if c.code < FIRST_NODE:
+        return ()
+    return slab_of(c).serial, (<size_t>c & (SLAB - 1)) // CELL, i
+
+
 cdef tuple operands_of_element(Cell *anchor, Py_ssize_t i):
     if anchor.code == BLOCK:
         return ()
@@ -739,13 +782,9 @@ cdef void spread(Cell *c) noexcept:
     """Give the gradient of such a node to its operands, from the last to the first."""
     cdef Fused *f = c.right.fused
     cdef Operand *o = f.operands
-    cdef Py_ssize_t i, j, n, count = f.size
-    cdef double above = c.grad.number, y = c.data.number, local
+    cdef Py_ssize_t i, j, n
+    cdef double above = c.grad.number
     cdef double *xs = scratch
-    cdef double *row
-    cdef double *saved
-    cdef double *exps
-    cdef bint again
     cdef Cursor weight, x
     cdef int code = c.code
     if code == CUSTOM_ANCHOR:
@@ -774,7 +813,20 @@ cdef void spread(Cell *c) noexcept:
         x = cursor_at(f, 2 * n)
         give_at(&x, f, above)
         return
-    # From here on xs[i] becomes what operand i is given.
+    contributions(c, above, xs)
+    give_all(o, f.count, xs + f.size)
+
+
+cdef void contributions(Cell *c, double above, double *xs) noexcept:
+    """What a node of one output gives to its operands, in place of their data."""
+    cdef Fused *f = c.right.fused
+    cdef Py_ssize_t i, j, n, count = f.size
+    cdef double y = c.data.number, local
+    cdef double *row
+    cdef double *saved
+    cdef double *exps
+    cdef bint again
+    cdef int code = c.code
     if code == SUM:
         for i in range(count):
             xs[i] = above
@@ -818,7 +870,6 @@ cdef void spread(Cell *c) noexcept:
             row[<Py_ssize_t>f.constants[i]] -= 1.0
             for j in range(f.m):
                 row[j] = row[j] / f.n * above
-    give_all(o, f.count, xs + count)
 
 
 cdef void softmax_contributions(
@@ -1283,6 +1334,16 @@ cdef class Value:
             inputs = items(f, sample * f.n, (sample + 1) * f.n)
             return neurons.rows[i], inputs, neurons.biases[i], neurons.activation_name(), above
         return None
+
+
+    def _moment(self):
+        """When the operation that made this was recorded, as what compares; () on a leaf."""
+        return moment_of(cell_of(self))
+
+    def _local_gradients(self):
+        """The derivative with respect to each of the operands, at the data that they hold now."""
+        catch_up_all()
+        return local_gradients_of(cell_of(self))
 
 
 cdef tuple all_of(object values, str what):

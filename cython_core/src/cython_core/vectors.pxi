@@ -611,40 +611,45 @@ cdef void return_gradients(Operand *first, Operand *end, double *to, double *roo
         first += 1
 
 
+cdef void row_contributions(
+    int code, Fused *f, Py_ssize_t row, double *xs, double *gs, double *to
+) noexcept nogil:
+    """What the operands of a row, xs, are given; gs are the gradients of its outputs."""
+    cdef Py_ssize_t i, n = f.n
+    cdef double *ys = f.computed + row * f.m
+    cdef double r, s
+    if code == SOFTMAX:
+        softmax_contributions(ys, gs, to, n)
+    elif code == LOG_SOFTMAX:
+        s = total(gs, n)
+        for i in range(n):
+            to[i] = gs[i] - exp(ys[i]) * s
+    elif code == LOGSUMEXP_OF_ROWS:
+        for i in range(n):
+            to[i] = exp(xs[i] - f.data[row]) * gs[0]
+    else:  # RMS_NORM
+        r = 1.0 / norm_factor(xs, n, f.constants[0])
+        s = 0.0
+        for i in range(n):
+            s += gs[i] * xs[i]
+        s = r * r * r * s / n
+        for i in range(n):
+            to[i] = r * gs[i] - xs[i] * s
+
+
 cdef void spread_rows(int code, Fused *f) noexcept:
-    cdef Py_ssize_t i, row, n = f.n, count = f.size
+    cdef Py_ssize_t row, n = f.n, count = f.size
     cdef double *all_xs = numbers_at(f, f.operands, count, scratch)
     cdef double *to = scratch + count
     cdef unsigned char *chosen = <unsigned char *>(to + count)
-    cdef double *xs
-    cdef double *ys
-    cdef double *gs
-    cdef double r, s
     for row in range(count // n):
         if not f.entire:
             memset(chosen + row * n, any_reached(f, row * f.m, f.m), n)
             if not chosen[row * n]:
                 continue
-        xs = all_xs + row * n
-        ys = f.computed + row * f.m
-        gs = f.grad + row * f.m
-        if code == SOFTMAX:
-            softmax_contributions(ys, gs, to + row * n, n)
-        elif code == LOG_SOFTMAX:
-            s = total(gs, n)
-            for i in range(n):
-                to[row * n + i] = gs[i] - exp(ys[i]) * s
-        elif code == LOGSUMEXP_OF_ROWS:
-            for i in range(n):
-                to[row * n + i] = exp(xs[i] - f.data[row]) * gs[0]
-        else:  # RMS_NORM
-            r = 1.0 / norm_factor(xs, n, f.constants[0])
-            s = 0.0
-            for i in range(n):
-                s += gs[i] * xs[i]
-            s = r * r * r * s / n
-            for i in range(n):
-                to[row * n + i] = r * gs[i] - xs[i] * s
+        row_contributions(
+            code, f, row, all_xs + row * n, f.grad + row * f.m, to + row * n
+        )
     give_some(
         f.operands, f.operands + f.count, to + count, NULL if f.entire else chosen + count
     )
@@ -698,6 +703,11 @@ cdef void compute_attention(Fused *f) noexcept nogil:
 
 
 cdef void spread_attention(Fused *f) noexcept:
+    give_all(f.operands, f.count, attention_contributions(f, f.grad) + f.size)
+
+
+cdef double *attention_contributions(Fused *f, double *gs) noexcept nogil:
+    """What the operands are given, in scratch; gs are the gradients of the outputs."""
     cdef Attention a = attention_of(f)
     cdef Py_ssize_t i, j
     cdef double root = sqrt(<double>a.d), s
@@ -708,8 +718,8 @@ cdef void spread_attention(Fused *f) noexcept:
     for j in range(a.n):
         s = 0.0
         for i in range(a.m):
-            s += f.grad[i] * a.values[j * a.m + i]
-            to_values[j * a.m + i] = a.weights[j] * f.grad[i]
+            s += gs[i] * a.values[j * a.m + i]
+            to_values[j * a.m + i] = a.weights[j] * gs[i]
         to_scores[j] = s
     softmax_contributions(a.weights, to_scores, to_scores, a.n)
     for j in range(a.n):
@@ -722,7 +732,66 @@ cdef void spread_attention(Fused *f) noexcept:
     for j in range(a.n):
         for i in range(a.d):
             to_keys[j * a.d + i] = to_scores[j] * a.query[i]
-    give_all(f.operands, f.count, to + f.size)
+    return to
+
+
+# Local gradients -----------------------------------------------------------------------------
+
+cdef tuple local_gradients_of_element(Cell *anchor, Py_ssize_t i):
+    cdef Fused *f = anchor.right.fused
+    cdef Py_ssize_t j, row, n = f.n
+    cdef double a, b
+    cdef double *to
+    cdef int code = anchor.code
+    if code == BLOCK:
+        return ()
+    parts = parts_of(anchor, i)
+    if code == EACH:
+        ((x,),) = parts
+        return (slope(f.operation, float(x), f.data[i], constant_of(f)),)
+    if code == BOTH:
+        (x,), (z,) = parts
+        a = float(x)
+        b = float(z)
+        left = slope_left(f.operation, a, b, f.data[i])
+        right = slope_right(f.operation, a, b, f.data[i])
+        return among_values([x, z], [left, right])
+    if code == LINEAR:
+        weights, inputs, *rest = parts
+        ((bias,),) = rest or [[0.0]]
+        return dot_gradients(weights, inputs, bias, 1.0)
+    if code == PERCEPTRONS:
+        neurons = <Perceptrons>f.owner
+        j = i % neurons.n_out
+        return dot_gradients(
+            neurons.rows[j], parts[0], neurons.biases[j], neurons.gradient_at_sum(f, i, 1.0)
+        )
+    # The others give their operands what all outputs together ask for: here one alone, for 1.
+    (operands,) = parts
+    numbers = Numbers()
+    to = numbers.room(f.size + f.outputs)
+    gs = to + f.size
+    memset(gs, 0, f.outputs * sizeof(double))
+    gs[i] = 1.0
+    if needed > scratch_room:
+        reserve(needed)
+    if code == ATTENTION:
+        memcpy(to, attention_contributions(f, gs), f.size * sizeof(double))
+        return among_values(operands, [to[j] for j in range(f.size)])
+    row = i // f.m
+    xs = numbers_at(f, f.operands, f.size, scratch)
+    row_contributions(code, f, row, xs + row * n, gs + row * f.m, to)
+    return among_values(operands, [to[j] for j in range(n)])
+
+
+cdef tuple dot_gradients(object weights, object inputs, object bias, double slope_of_sum):
+    factors = [float(v) * slope_of_sum for v in (*inputs, *weights)]
+    return among_values([*weights, *inputs, bias], [*factors, slope_of_sum])
+
+
+cdef tuple among_values(list arguments, list slopes):
+    """The local gradients with respect to the Values among the arguments."""
+    return tuple([local for v, local in zip(arguments, slopes, strict=True) if is_value(v)])
 
 
 # Tape ----------------------------------------------------------------------------------------

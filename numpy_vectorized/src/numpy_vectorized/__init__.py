@@ -21,7 +21,16 @@ from numpy_vectorized.functional import (
 )
 from numpy_vectorized.nn import MLP, Layer, Net, Neuron
 from numpy_vectorized.optim import SGD, Adam, AdamW
-from pure_python.graph import draw, draw_dot, draw_model, gradcheck, trace
+from pure_python.graph import (
+    backward_steps,
+    draw,
+    draw_dot,
+    draw_model,
+    explain,
+    gradcheck,
+    trace,
+    tree,
+)
 
 __version__ = "0.1.0"
 __interface_version__ = "1.0"
@@ -39,6 +48,7 @@ __all__ = [
     "Vector",
     "__interface_version__",
     "__version__",
+    "backward_steps",
     "binary_cross_entropy_with_logits",
     "concatenate",
     "cross_entropy",
@@ -46,6 +56,7 @@ __all__ = [
     "draw",
     "draw_dot",
     "draw_model",
+    "explain",
     "gradcheck",
     "hinge_loss",
     "linear",
@@ -59,5 +70,6 @@ __all__ = [
     "softmax",
     "stack",
     "trace",
+    "tree",
     "where",
 ]

@@ -197,9 +197,10 @@ V = TypeVar("V", bound="Value")  # Value or Vector: an operation on a Vector giv
 # Operations: what each computes, and its derivative
 # ---------------------------------------------------------------------------------------------
 #
-# An operation knows four things about a node that it made: its name, how to compute the data again
-# (for Tape), how to hand the node's gradient down to its operands, and of which scalars a single
-# element was made (for drawings). The chain rule is `slope * above`, and `give` adds it.
+# An operation knows five things about a node that it made: its name, how to compute the data again
+# (for Tape), how to hand the node's gradient down to its operands, and of a single element (for
+# drawings) of which scalars it was made and what its derivatives with respect to them are. The chain
+# rule is `slope * above`, and `give` adds it.
 
 
 class Unary:
@@ -242,6 +243,10 @@ class Unary:
 
     def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
         return self.name, [scalar_at(node._operands[0], index)]
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        x = scalar_at(node._operands[0], index)
+        return of_operands([x], [at_float(self.slope, number_of(x), number_at(node, index))])
 
 
 class Binary:
@@ -320,6 +325,16 @@ class Binary:
         a, b = node._operands
         return self.named(broadcast_at(a, index), broadcast_at(b, index))
 
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        a, b = node._operands
+        return self.slopes(a, b, node, index)
+
+    def slopes(self, a: Any, b: Any, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        """Those of an element, where a or b may be a constant."""
+        pair = broadcast_at(a, index), broadcast_at(b, index)
+        numbers = *map(number_of, pair), number_at(node, index)
+        return of_operands(pair, [at_float(f, *numbers) for f in (self.slope_a, self.slope_b)])
+
     def named(self, a: Any, b: Any) -> tuple[str, list[Any]]:
         """The name of the operation on two scalars, one of which may be a plain number."""
         if type(b) is float:
@@ -356,6 +371,9 @@ class WithNumberRight:
             broadcast_at(node._operands[0], index), broadcast_at(node._context, index)
         )
 
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        return self.row.slopes(node._operands[0], node._context, node, index)
+
 
 class WithNumberLeft:
     """A Binary row applied to a constant and a Value: `1.0 - x`."""
@@ -383,6 +401,9 @@ class WithNumberLeft:
         return self.row.named(
             broadcast_at(node._context, index), broadcast_at(node._operands[0], index)
         )
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        return self.row.slopes(node._context, node._operands[0], node, index)
 
 
 def fail(error: Exception, expression: str) -> NoReturn:
@@ -681,6 +702,16 @@ class Custom:
         if any(len(operand.shape) > len(index) for operand in node._operands):
             return node._context[0], all_scalars(node._operands)
         return node._context[0], [broadcast_at(operand, index) for operand in node._operands]
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        above = unit_at(node, index)
+        slopes = [
+            summed_to(np.asarray(local * above), operand.shape)
+            for operand, local in zip(node._operands, node._context[1], strict=True)
+        ]
+        if any(len(operand.shape) > len(index) for operand in node._operands):
+            return of_operands(*all_numbers(node._operands, slopes))
+        return tuple([float(s[broadcast_index(s.shape, index)]) for s in slopes])
 
 
 CUSTOM = Custom()
@@ -1094,6 +1125,14 @@ class Value:
         """Of a fused dot product: weights, inputs, bias, activation, gradient at the sum."""
         return composition(self, ())
 
+    def _moment(self) -> tuple[int, ...]:
+        """When the operation that made this was recorded, as what compares; () on a leaf."""
+        return moment(self, ())
+
+    def _local_gradients(self) -> tuple[float, ...]:
+        """The derivative with respect to each of the operands, at the data that they hold now."""
+        return local_gradients(self, ())
+
     def _scalars(self) -> list[Any]:
         """The scalar nodes of its elements, row by row; a single number is its own."""
         return [self]
@@ -1317,13 +1356,26 @@ class Reduction:
         give(x, contribution)
 
     def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
+        x, _ = node._context
+        return self.name, [scalar_at(x, place) for place in self.places(node, index)]
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        x, axes = node._context
+        data = np.asarray(data_of(x))
+        kept = tuple(1 if i in axes else n for i, n in enumerate(data.shape))
+        y = np.reshape(node._data, kept)
+        slopes = np.broadcast_to(self.slope(data, y, axes), data.shape)
+        places = list(self.places(node, index))
+        return of_operands([scalar_at(x, p) for p in places], [float(slopes[p]) for p in places])
+
+    def places(self, node: Value, index: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
+        """Where the elements are of which the one at the index was made."""
         x, axes = node._context
         shape = np.shape(data_of(x))
         if len(index) < len(shape):
             kept = iter(index)
             index = tuple(0 if i in axes else next(kept) for i in range(len(shape)))
-        ranges = [range(n) if i in axes else (index[i],) for i, n in enumerate(shape)]
-        return self.name, [scalar_at(x, place) for place in product(*ranges)]
+        return product(*[range(n) if i in axes else (index[i],) for i, n in enumerate(shape)])
 
 
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
@@ -1409,6 +1461,17 @@ class Joint:
         x = node._context[0][0]
         return self.name, [scalar_at(x, (*index[:-1], i)) for i in range(x.shape[-1])]
 
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        """What the operands are given where this element alone has a gradient, 1."""
+        arguments, constants = node._context
+        above, xs = unit_at(node, index), [data_of(x) for x in arguments]
+        if not self.by_row:
+            contributions = self.contributions(xs, node._data, above, *constants)
+            return of_operands(*all_numbers(arguments, contributions))
+        row = index[:-1]
+        (slopes,) = self.contributions([xs[0][row]], node._data[row], above[row], *constants)
+        return of_operands(self.element(node, index)[1], slopes.tolist())
+
 
 class Dot:
     """b + w·x as one node, summed from left to right, so without BLAS: layers are what is large."""
@@ -1444,6 +1507,9 @@ class Dot:
     def compose(self, node: Value, index: tuple[int, ...]) -> tuple[Any, ...]:
         weights, inputs, bias = node._context
         return row_of(weights), row_of(inputs), scalar_at(bias, ()), "", node._grad
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        return dot_gradients(self.compose(node, index), 1.0)
 
 
 class Matmul:
@@ -1502,6 +1568,16 @@ class Matmul:
             "",
             float(node.grad[index]),
         )
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        return dot_gradients(self.compose(node, index), 1.0)
+
+
+def dot_gradients(parts: tuple[Any, ...], slope: float) -> tuple[float, ...]:
+    """Those of a dot product whose sum has the slope: of its weights, its inputs, its bias."""
+    weights, inputs, bias, *_ = parts
+    factors = [number_of(x) * slope for x in (*inputs, *weights)]
+    return of_operands((*weights, *inputs, bias), (*factors, slope))
 
 
 DOT = Dot()
@@ -1674,6 +1750,14 @@ class Element(Value):
         parts: tuple[Any, ...] | None = scalar_at(self, ())._composition()
         return parts
 
+    def _moment(self) -> tuple[int, ...]:
+        when: tuple[int, ...] = scalar_at(self, ())._moment()
+        return when
+
+    def _local_gradients(self) -> tuple[float, ...]:
+        slopes: tuple[float, ...] = scalar_at(self, ())._local_gradients()
+        return slopes
+
     def _scalars(self) -> list[Any]:
         return [scalar_at(self, ())]
 
@@ -1836,6 +1920,10 @@ class Where:
             give(a, np.where(condition, above, 0.0))
         if isinstance(b, Value):
             give(b, np.where(condition, 0.0, above))
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        condition, a, b = node._context  # of a single Value, which is no element of anything
+        return of_operands((a, b), (1.0, 0.0) if condition else (0.0, 1.0))
 
     def source(self, node: Value, index: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
         condition, a, b = node._context
@@ -2224,6 +2312,12 @@ class Scalar:
     def _composition(self) -> tuple[Any, ...] | None:
         return composition(self.value, self.index)
 
+    def _moment(self) -> tuple[int, ...]:
+        return moment(self.value, self.index)
+
+    def _local_gradients(self) -> tuple[float, ...]:
+        return local_gradients(self.value, self.index)
+
     def as_value(self) -> Value:
         """The element as a Value."""
         return cast(Value, self.value[self.index])
@@ -2267,6 +2361,52 @@ def composition(value: Value, index: tuple[int, ...]) -> tuple[Any, ...] | None:
     compose = getattr(value._operation, "compose", None)
     parts: tuple[Any, ...] | None = compose(value, index) if compose else None
     return parts
+
+
+def moment(value: Value, index: tuple[int, ...]) -> tuple[int, ...]:
+    """The place of an element in the order of creation."""
+    return () if value._operation is None else (value._order, *index)
+
+
+@quiet
+def local_gradients(value: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+    """The derivative of an element with respect to each of the scalars that it was made of."""
+    if value._operation is None:
+        return ()
+    slopes: tuple[float, ...] = value._operation.local_gradients(value, index)
+    return slopes
+
+
+def of_operands(arguments: Iterable[Any], slopes: Iterable[float]) -> tuple[float, ...]:
+    """The local gradients with respect to the nodes among the arguments."""
+    pairs = zip(arguments, slopes, strict=True)
+    return tuple([local for x, local in pairs if type(x) is not float])
+
+
+def all_numbers(arguments: Iterable[Any], arrays: Iterable[Any]) -> tuple[list[Any], list[float]]:
+    """The scalar nodes and constants of all arguments, and the numbers that belong to them."""
+    pairs = [
+        (scalar_at(x, index), float(numbers[index]))
+        for x, numbers in zip(arguments, arrays, strict=True)
+        for index in np.ndindex(np.shape(data_of(x)))
+    ]
+    return [x for x, _ in pairs], [number for _, number in pairs]
+
+
+def number_of(x: Any) -> float:
+    """The number of a scalar node, or a constant."""
+    return x if type(x) is float else float(x.data)
+
+
+def number_at(node: Value, index: tuple[int, ...]) -> float:
+    return node._data if type(node._data) is float else float(node._data[index])
+
+
+def unit_at(node: Value, index: tuple[int, ...]) -> np.ndarray:
+    """A gradient that is 1 for one element and 0 for all others."""
+    gradient: np.ndarray = np.zeros_like(node._data)
+    gradient[index] = 1.0
+    return gradient
 
 
 # ---------------------------------------------------------------------------------------------

@@ -32,17 +32,21 @@ from numpy_vectorized.engine import (
     Unary,
     Value,
     Vector,
+    all_numbers,
     all_scalars,
     as_array,
     as_float,
     counting,
     data_of,
     describe,
+    dot_gradients,
     dot_product,
     give,
     give_product,
     is_sequence,
+    number_at,
     of_one_dtype,
+    of_operands,
     ones,
     quiet,
     record,
@@ -261,6 +265,12 @@ class Perceptrons:
             self.activation.name if self.activation else "",
             self.gradient_at_sum(y, above, sums),
         )
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        sums = node._context[-1]
+        sums = sums[index] if isinstance(sums, np.ndarray) else sums
+        slope = self.gradient_at_sum(number_at(node, index), 1.0, sums)
+        return dot_gradients(self.compose(node, index), float(slope))
 
 
 PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
@@ -573,6 +583,15 @@ class Loss:
 
     def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
         return self.name, all_scalars(node._operands)
+
+    def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
+        p, t, _ = node._context
+        slopes = self.slopes(1.0, *self.parts(data_of(p), data_of(t)))
+        slopes = slopes.reshape(np.shape(data_of(p)))
+        if not isinstance(t, Value):  # save those of mse_loss
+            return of_operands(*all_numbers([p], [slopes]))
+        to_targets = -slopes.reshape(t.shape)
+        return of_operands(*all_numbers([p, t], [slopes, to_targets]))
 
 
 def total(terms: Any) -> Any:

@@ -20,7 +20,16 @@ from pure_python.functional import (
     scaled_dot_product_attention,
     softmax,
 )
-from pure_python.graph import draw, draw_dot, draw_model, gradcheck, trace
+from pure_python.graph import (
+    backward_steps,
+    draw,
+    draw_dot,
+    draw_model,
+    explain,
+    gradcheck,
+    trace,
+    tree,
+)
 from pure_python.nn import MLP, Layer, Net, Neuron
 from pure_python.optim import SGD, Adam, AdamW
 
@@ -40,6 +49,7 @@ __all__ = [
     "Vector",
     "__interface_version__",
     "__version__",
+    "backward_steps",
     "binary_cross_entropy_with_logits",
     "concatenate",
     "cross_entropy",
@@ -47,6 +57,7 @@ __all__ = [
     "draw",
     "draw_dot",
     "draw_model",
+    "explain",
     "gradcheck",
     "hinge_loss",
     "linear",
@@ -59,4 +70,5 @@ __all__ = [
     "scaled_dot_product_attention",
     "softmax",
     "trace",
+    "tree",
 ]

@@ -105,6 +105,10 @@ class Unary:
         (x,) = node._operands
         x._grad += self.slope(x._data, node._data) * node._grad
 
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        (x,) = node._operands
+        return (self.slope(x._data, node._data),)
+
 
 class Binary:
     """y = f(a, b). The row: name, f, dy/da and dy/db as functions of a, b and y.
@@ -164,6 +168,11 @@ class Binary:
         a._grad += self.slope_a(x, z, y) * above
         b._grad += self.slope_b(x, z, y) * above
 
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        a, b = node._operands
+        x, z, y = a._data, b._data, node._data
+        return self.slope_a(x, z, y), self.slope_b(x, z, y)
+
 
 class WithNumberRight:
     """A Binary row applied to a Value and a number: `x - 1.0`."""
@@ -183,6 +192,10 @@ class WithNumberRight:
         (x,) = node._operands
         x._grad += self.row.slope_a(x._data, node._context, node._data) * node._grad
 
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        (x,) = node._operands
+        return (self.row.slope_a(x._data, node._context, node._data),)
+
 
 class WithNumberLeft:
     """A Binary row applied to a number and a Value: `1.0 - x`."""
@@ -201,6 +214,10 @@ class WithNumberLeft:
     def backward(self, node: Value) -> None:
         (x,) = node._operands
         x._grad += self.row.slope_b(node._context, x._data, node._data) * node._grad
+
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        (x,) = node._operands
+        return (self.row.slope_b(node._context, x._data, node._data),)
 
 
 def fail(error: Exception, expression: str) -> NoReturn:
@@ -408,6 +425,10 @@ class Custom:
         above = node._grad
         for operand, local in zip(node._operands, node._context[1], strict=True):
             operand._grad += local * above
+
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        slopes: tuple[float, ...] = node._context[1]
+        return slopes
 
 
 CUSTOM = Custom()
@@ -767,6 +788,21 @@ class Value:
         parts: tuple[Any, ...] | None = compose(self) if compose else None
         return parts
 
+    def _moment(self) -> tuple[int, ...]:
+        """When the operation that made this was recorded, as what compares; () on a leaf."""
+        if self._operation is None:
+            return ()
+        if self._operation is OUTPUT:
+            return self._operands[0]._order, self._context
+        return self._order, 0
+
+    def _local_gradients(self) -> tuple[float, ...]:
+        """The derivative with respect to each of the operands, at the data that they hold now."""
+        if self._operation is None:
+            return ()
+        slopes: tuple[float, ...] = self._operation.local_gradients(self)
+        return slopes
+
 
 def all_of(values: Any, what: str) -> tuple[Any, ...]:
     """values as a tuple, or a TypeError that says what they were given for."""
@@ -857,6 +893,11 @@ class Output:
 
     def backward(self, node: Value) -> None:
         node._operands[0].gradients[node._context] += node._grad
+
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        block = node._operands[0]
+        slopes: tuple[float, ...] = block._operation.local_gradients(block, node._context)
+        return slopes
 
     def compose(self, node: Value) -> tuple[Any, ...] | None:
         block = node._operands[0]
@@ -1012,6 +1053,12 @@ def describe(x: object) -> str:
     return f"{reprlib.repr(x)} ({type(x).__name__})"
 
 
+def of_operands(arguments: Iterable[Any], slopes: Iterable[float]) -> tuple[float, ...]:
+    """The local gradients with respect to the Values among the arguments."""
+    pairs = zip(arguments, slopes, strict=True)
+    return tuple([local for v, local in pairs if isinstance(v, Value)])
+
+
 def give_from_last(arguments: Sequence[Any], contributions: Sequence[float]) -> None:
     """Add to each operand's gradient; the last first, as if it had been made last."""
     for v, contribution in zip(reversed(arguments), reversed(contributions), strict=True):
@@ -1057,6 +1104,10 @@ class Reduction:
         slopes = self.slopes(data_of(arguments), node._data, *constants)
         give_from_last(arguments, [local * above for local in slopes])
 
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        arguments, constants = node._context
+        return of_operands(arguments, self.slopes(data_of(arguments), node._data, *constants))
+
 
 class Joint:
     """Many outputs from many operands: ys = f(xs). The row: name, f, and the gradients of all
@@ -1096,6 +1147,14 @@ class Joint:
         arguments, constants = block._context
         xs = data_of(arguments)
         give_from_last(arguments, self.contributions(xs, block._data, block.gradients, *constants))
+
+    def local_gradients(self, block: Block, index: int) -> tuple[float, ...]:
+        """Those of one output: what the operands are given where it alone has a gradient, 1."""
+        arguments, constants = block._context
+        above = [0.0] * len(block._data)
+        above[index] = 1.0
+        xs = data_of(arguments)
+        return of_operands(arguments, self.contributions(xs, block._data, above, *constants))
 
 
 def total(xs: Iterable[float]) -> float:
@@ -1165,6 +1224,11 @@ class Dot:
                 x._grad += (w._data if isinstance(w, Value) else w) * above
         if isinstance(bias, Value):
             bias._grad += above
+
+    def local_gradients(self, node: Value) -> tuple[float, ...]:
+        weights, inputs, bias = node._context
+        slopes = (*data_of(inputs), *data_of(weights), 1.0)
+        return of_operands((*weights, *inputs, bias), slopes)
 
     def compose(self, node: Value) -> tuple[Any, ...]:
         weights, inputs, bias = node._context

@@ -23,6 +23,7 @@ from pure_python.engine import (
     arguments_of,
     data_of,
     is_sequence,
+    of_operands,
     record_block,
     recording,
     values_among,
@@ -121,6 +122,13 @@ class Perceptrons:
                     if isinstance(x, Value):
                         x._grad += w._data * above
             neurons[j].bias._grad += above
+
+    def local_gradients(self, block: Block, index: int) -> tuple[float, ...]:
+        neurons, inputs, sums = block._context
+        weights, bias = neurons[index].weight, neurons[index].bias
+        slope = self.activation.slope(sums[index], block._data[index]) if self.activation else 1.0
+        slopes = [x * slope for x in (*numbers_of(inputs), *data_of(weights), 1.0)]
+        return of_operands((*weights, *inputs_of(inputs), bias), slopes)
 
     def compose_output(self, block: Block, node: Value) -> tuple[Any, ...]:
         neurons, inputs, sums = block._context

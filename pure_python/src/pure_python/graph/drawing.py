@@ -81,7 +81,7 @@ def draw_dot(
     names = {node: f"n{i}" for i, node in enumerate(nodes)}
     for node, name in names.items():
         label = f"{escaped(node.label)} | " if node.label else ""
-        box = f"{label}data {_number(node.data)} | grad {_number(node.grad)}"
+        box = f"{label}data {number(node.data)} | grad {number(node.grad)}"
         lines.append(f'\t{name} [label="{{{box}}}" {ROLES[role(node)]}]\n')
         if node.operands:
             operation = PAIR if operands[node] == 2 else OPERATION
@@ -104,7 +104,7 @@ def new_digraph(**attributes: Any) -> "graphviz.Digraph":
     return Digraph(**attributes)
 
 
-def _number(x: float) -> str:
+def number(x: float) -> str:
     """Four decimals, or scientific notation where they would hide or swamp the number."""
     # Engines agree to about 15 digits. Rounding to 12 first keeps a difference in the last digits
     # from showing where it would otherwise tip the fourth decimal.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, NamedTuple
 
 # Engines differ and none is imported, so a node is whatever has the attributes of a Value.
@@ -12,7 +13,8 @@ Node = Any
 class Scalar:
     """One number inside a fused node: a product, a partial sum or the activation of a `dot`.
 
-    It reads like a Value and cannot be changed; `value` is the Value that it belongs to.
+    It reads like a Value and cannot be changed; `value` is the Value that it belongs to. Two are
+    equal where they stand for the same number, as the graph is traced anew each time.
     """
 
     data: float
@@ -21,6 +23,23 @@ class Scalar:
     op: str
     operands: tuple[Node, ...]
     value: Node
+    local_gradients: tuple[float, ...]
+    moment: tuple[int, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scalar) and self._place() == other._place()
+
+    def __hash__(self) -> int:
+        return hash(self._place())
+
+    def _place(self) -> tuple[Node, tuple[int, ...]]:
+        return self.value, self.moment
+
+    def _moment(self) -> tuple[int, ...]:
+        return self.moment
+
+    def _local_gradients(self) -> tuple[float, ...]:
+        return self.local_gradients
 
     @property
     def _op(self) -> str:
@@ -76,7 +95,7 @@ def walk(root: Node | Sequence[Node], fused: bool, max_nodes: int | None) -> Gra
         composition = getattr(node, "_composition", _no_composition)()
         if composition is not None:
             weights, _, bias, *_ = composition
-            parameters.update(p for p in (*weights, bias) if _is_node(p) and not p.operands)
+            parameters.update(p for p in (*weights, bias) if is_node(p) and not p.operands)
             if not fused:
                 _check_size(2 * len(weights), max_nodes)
                 face = _expand(node, composition)
@@ -101,11 +120,25 @@ def walk(root: Node | Sequence[Node], fused: bool, max_nodes: int | None) -> Gra
     return Graph(nodes, edges, roots, parameters)
 
 
+def operands_in(graph: Graph) -> dict[Node, list[Node]]:
+    """The operands of every node that has some, as the graph shows them."""
+    operands: dict[Node, list[Node]] = {}
+    for operand, node in graph.edges:
+        operands.setdefault(node, []).append(operand)
+    return operands
+
+
 def _no_composition() -> None:
     return None
 
 
-def _is_node(thing: object) -> bool:
+def _asked(node: Node, hook: str) -> tuple[Any, ...]:
+    """What a hook of the engine says, () where the engine does not have it."""
+    answer: tuple[Any, ...] = getattr(node, hook, tuple)()
+    return answer
+
+
+def is_node(thing: object) -> bool:
     return hasattr(thing, "operands") and hasattr(thing, "op")
 
 
@@ -133,7 +166,7 @@ def _roots(root: Node | Sequence[Node], max_nodes: int | None) -> Iterator[Node]
     open_sequences: list[Iterator[Node]] = [iter((root,))]
     while open_sequences:
         for value in open_sequences[-1]:
-            if hasattr(value, "_scalars") or _is_node(value):
+            if hasattr(value, "_scalars") or is_node(value):
                 yield from _scalars((value,), max_nodes)
             elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
                 open_sequences.append(iter(value))
@@ -151,36 +184,45 @@ def _expand(node: Node, composition: tuple[Any, ...]) -> Node:
     """The last Scalar of the multiplies, adds and activation that the fused `node` stands for."""
     weights, inputs, bias, activation, gradient = composition
     value = getattr(node, "value", node)
+    moment, place = _asked(node, "_moment"), count()
 
     # A weight, an input, a term or the total so far is a node or a plain number.
-    def scalar(data: float, op: str, *operands: Node) -> Scalar:
+    def scalar(
+        data: float, op: str, operands: tuple[Node, ...], local_gradients: tuple[float, ...]
+    ) -> Scalar:
         # The gradient of a sum reaches its terms unchanged, so one number serves them all.
-        return Scalar(data, gradient, "", op, operands, value)
+        return Scalar(
+            data, gradient, "", op, operands, value, local_gradients, (*moment, next(place))
+        )
 
     def multiply(weight: Node, x: Node) -> Node:
-        if not _is_node(weight) and not _is_node(x):
+        if not is_node(weight) and not is_node(x):
             return weight * x
-        if not _is_node(x):
-            return scalar(weight.data * x, f"* {float(x)!r}", weight)
-        if not _is_node(weight):
-            return scalar(weight * x.data, f"* {float(weight)!r}", x)
-        return scalar(weight.data * x.data, "*", weight, x)
+        if not is_node(x):
+            return scalar(weight.data * x, f"* {float(x)!r}", (weight,), (float(x),))
+        if not is_node(weight):
+            return scalar(weight * x.data, f"* {float(weight)!r}", (x,), (float(weight),))
+        return scalar(weight.data * x.data, "*", (weight, x), (x.data, weight.data))
 
     def add(total: Node, term: Node) -> Node:
-        if not _is_node(total) and not _is_node(term):
+        if not is_node(total) and not is_node(term):
             return total + term
-        if not _is_node(total):
+        if not is_node(total):
             # 0 + v is v, as in an expression: the first product begins the sum.
-            return scalar(total + term.data, f"+ {float(total)!r}", term) if total else term
-        if not _is_node(term):
-            return scalar(total.data + term, f"+ {float(term)!r}", total)
-        return scalar(total.data + term.data, "+", total, term)
+            return (
+                scalar(total + term.data, f"+ {float(total)!r}", (term,), (1.0,)) if total else term
+            )
+        if not is_node(term):
+            return scalar(total.data + term, f"+ {float(term)!r}", (total,), (1.0,))
+        return scalar(total.data + term.data, "+", (total, term), (1.0, 1.0))
 
     total = bias
     for weight, x in zip(weights, inputs, strict=True):
         total = add(total, multiply(weight, x))
-    if not _is_node(total):
-        return node  # made of numbers alone
+    if not is_node(total) or (total is bias and not activation):
+        return node  # made of numbers alone, or of a bias and nothing else
     if activation:
-        return Scalar(node.data, node.grad, node.label, activation, (total,), value)
+        # The sum passes its gradient on to the bias as it is: to both leads the same slope.
+        slope = _asked(node, "_local_gradients")[-1:]
+        total = scalar(node.data, activation, (total,), slope)
     return replace(total, data=node.data, grad=node.grad, label=node.label)
