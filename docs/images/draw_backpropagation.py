@@ -24,7 +24,7 @@ def main() -> None:
     with rc_context({"svg.hashsalt": "backpropagation", "font.size": 11}):
         draw_line()
         draw_order()
-        draw_ways()
+        draw_paths()
         draw_zero_grad()
         draw_activations()
         draw_learning_rate()
@@ -73,16 +73,16 @@ def draw_order() -> None:
     draw_dot(names["y"]).render(outfile=IMAGES / "order.svg", cleanup=True)
 
 
-def draw_ways() -> None:
-    """The graph of y with a local gradient on each edge, once for each way from a to y."""
+def draw_paths() -> None:
+    """The graph of y with a local gradient on each edge, once for each path from a to y."""
     names = names_after("Why in the reverse order of creation?")
     places = {"a": (0.0, 0.0), "p": (1.0, 1.0), "q": (2.0, 0.0), "y": (3.0, 1.0)}
     p, q = names["p"].data, names["q"].data
     local = {"ap": 2.0, "aq": 1.0, "pq": 1.0, "py": q, "qy": p}
     figure, three = panels(3, 10, 2.5)
     total = 0.0
-    for axes, way in zip(three, ("apy", "apqy", "aqy"), strict=True):
-        steps = [way[i : i + 2] for i in range(len(way) - 1)]
+    for axes, path in zip(three, ("apy", "apqy", "aqy"), strict=True):
+        steps = [path[i : i + 2] for i in range(len(path) - 1)]
         for edge, gradient in local.items():
             (x0, y0), (x1, y1) = places[edge[0]], places[edge[1]]
             taken = edge in steps
@@ -118,7 +118,7 @@ def draw_ways() -> None:
         share = float(np.prod([local[edge] for edge in steps]))
         total += share
         factors = " · ".join(f"{local[edge]:g}" for edge in reversed(steps))
-        axes.set_title(f"{factors} = {share:g}" if len(steps) > 1 else factors, color=INK)
+        axes.set_title(f"{factors} = {share:g}", color=INK)
         axes.set_xlim(-0.4, 3.4)
         axes.set_ylim(-0.4, 1.4)
         axes.set_axis_off()
@@ -127,7 +127,7 @@ def draw_ways() -> None:
         color=INK,
         fontweight="bold",
     )
-    save(figure, "ways.svg")
+    save(figure, "paths.svg")
 
 
 def draw_zero_grad() -> None:
