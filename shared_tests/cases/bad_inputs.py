@@ -1070,7 +1070,7 @@ bad(
     "2 inputs",
     "1 input_names",
 )
-for names in ("xy", ["x", 1]):
+for names in ("xy", ["x", 1], 2):
     bad(
         "graph",
         "5.8",

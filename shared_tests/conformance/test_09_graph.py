@@ -750,13 +750,17 @@ def test_draw_model_options(backend):
 
 
 def test_draw_model_of_what_is_not_finite(backend):
-    """Rule 5.8: a network whose training went astray is drawn too."""
+    """Rule 5.8: a network whose training went astray is drawn too, and one of nothing but zeros."""
     model = backend.Layer(2, 2)
     model.load_state_dict(
         {"weight": [[math.nan, math.inf], [-math.inf, 0.0]], "bias": [math.nan, 0]}
     )
     nodes, edges = nodes_and_edges(backend.draw_model(model))
     assert nodes["n1_0"]["label"] == "nan" and len(edges) == 4
+    model.load_state_dict({"weight": [[0.0, -0.0], [0.0, 0.0]], "bias": [-0.0, 0.0]})
+    nodes, edges = nodes_and_edges(backend.draw_model(model))
+    assert nodes["n1_0"]["label"] == "0"
+    assert {(edge["penwidth"], "style" in edge) for edge in edges.values()} == {("0.40", False)}
 
 
 # Tape ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A network as a picture, a neuron a node: its weights are lines, thick where they are large."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pure_python.graph.drawing import FONT, LINE, PORTS, ROLES, escaped, new_digraph
@@ -14,15 +14,20 @@ LEGEND = (
     "in a neuron its bias; lines are weights: blue positive, dashed orange negative, "
     "the thickest of size {largest}"
 )
-# Inches from neuron to neuron.
-ROW = {"LR": 0.54, "RL": 0.54, "TB": 0.66, "BT": 0.66}
 TEXT = "shape=plaintext style=solid fontsize=10"
+# Inches from neuron to neuron: words are wider than high.
+GAP = {"LR": 0.54, "RL": 0.54, "TB": 0.66, "BT": 0.66}
+# Where a node is, by how far along the network and how far across it.
 PLACE = {
     "LR": lambda along, across: (along, -across),
     "RL": lambda along, across: (-along, -across),
     "TB": lambda along, across: (across, -along),
     "BT": lambda along, across: (across, along),
 }
+
+
+# Neurons by number; None stands for those that are not shown.
+Shown = list[int | None]
 
 
 class Dense(NamedTuple):
@@ -34,8 +39,12 @@ class Dense(NamedTuple):
     activation: str
 
 
-# The neurons of a column that are shown, by number; None stands for those that are not.
-Column = list[int | None]
+class Column(NamedTuple):
+    """Neurons above each other: the DOT attributes of each, and which of them are shown."""
+
+    title: str
+    nodes: list[str]
+    shown: Shown
 
 
 def draw_model(
@@ -63,8 +72,10 @@ def draw_model(
         raise ValueError(f"max_neurons must be 1 or more, got {max_neurons!r}")
     layers = _layers(model)
     names = _names(input_names, len(layers[0].weight[0]))
-    columns = [_shown(len(names), max_neurons)]
-    columns += [_shown(len(layer.bias), max_neurons) for layer in layers]
+    columns = [_column("input" if len(names) == 1 else "inputs", _inputs(names), max_neurons)]
+    for layer in layers:
+        nodes = _neurons(layer, ROLES["root" if layer is layers[-1] else "result"])
+        columns.append(_column(layer.activation, nodes, max_neurons))
     sizes = [abs(w) for layer in layers for row in layer.weight for w in row if math.isfinite(w)]
     largest = max(sizes, default=0.0)
     dot = new_digraph(
@@ -91,8 +102,16 @@ def draw_model(
         edge_attr={"arrowhead": "none"},
     )
     for k, layer in enumerate(layers):
-        dot.body += _edges(k, layer, columns[k], columns[k + 1], largest)
-    dot.body += _nodes(layers, columns, names, rankdir)
+        dot.body += _edges(k, layer, columns[k].shown, columns[k + 1].shown, largest)
+    gap = GAP[rankdir]
+    if rankdir in ("TB", "BT"):  # the names stand side by side
+        gap = max(gap, 0.2 + 0.07 * max(map(len, names)))
+    tallest = max(len(column.shown) for column in columns)
+    between = min(max(1.8, 0.4 * gap * tallest), 3.2)  # layers, so that no line is too steep
+    for k, column in enumerate(columns):
+        for name, across, attributes in _placed(k, column, tallest):
+            x, y = PLACE[rankdir](k * between, across * gap)
+            dot.body.append(f'\t{name} [pos="{x:.3f},{y:.3f}!" {attributes}]\n')
     return dot
 
 
@@ -115,24 +134,52 @@ def _layers(model: Any) -> list[Dense]:
     return layers
 
 
-def _names(input_names: Sequence[str] | None, n_in: int) -> Sequence[str]:
+def _names(input_names: Sequence[str] | None, n_in: int) -> list[str]:
     if input_names is None:
         return [f"x{i}" for i in range(n_in)]
-    if isinstance(input_names, str) or not all(isinstance(name, str) for name in input_names):
+    names = list(input_names) if isinstance(input_names, Iterable) else [input_names]
+    if isinstance(input_names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"input_names must be a sequence of str, got {input_names!r}")
-    if len(input_names) != n_in:
-        raise ValueError(f"a model of {n_in} inputs cannot have {len(input_names)} input_names")
-    return input_names
+    if len(names) != n_in:
+        raise ValueError(f"a model of {n_in} inputs cannot have {len(names)} input_names")
+    return names
 
 
-def _shown(size: int, limit: int) -> Column:
-    if size <= limit:
-        return list(range(size))
-    first = (limit + 1) // 2
-    return [*range(first), None, *range(size - limit + first, size)]
+def _inputs(names: list[str]) -> list[str]:
+    look = f'shape=box style="filled,rounded" {ROLES["input"]}'
+    return [f'label="{escaped(name)}" {look}' for name in names]
 
 
-def _edges(k: int, layer: Dense, inputs: Column, neurons: Column, largest: float) -> list[str]:
+def _neurons(layer: Dense, look: str) -> list[str]:
+    return [
+        f'label="{_short(b)}" fixedsize=true tooltip="{layer.name}bias[{j}] = {_short(b)}" {look}'
+        for j, b in enumerate(layer.bias)
+    ]
+
+
+def _column(title: str, nodes: list[str], limit: int) -> Column:
+    size, first = len(nodes), (limit + 1) // 2
+    shown: Shown = list(range(size))
+    if size > limit:
+        shown[first : size - limit + first] = [None]
+    return Column(f"{size} {title}", nodes, shown)
+
+
+def _placed(k: int, column: Column, tallest: int) -> Iterator[tuple[str, float, str]]:
+    """(name, place across, attributes) of the nodes of column k and of its title."""
+    yield f"title{k}", -(tallest + 1) / 2, f'label="{column.title}" {TEXT}'
+    middle = (len(column.shown) - 1) / 2
+    spread = math.sqrt(tallest / len(column.shown))  # a few neurons opposite many stand apart
+    for row, j in enumerate(column.shown):
+        across = (row - middle) * spread
+        if j is None:
+            more = len(column.nodes) - len(column.shown) + 1
+            yield f"more{k}", across, f'label="… {more} more" {TEXT}'
+        else:
+            yield f"n{k}_{j}", across, column.nodes[j]
+
+
+def _edges(k: int, layer: Dense, inputs: Shown, neurons: Shown, largest: float) -> list[str]:
     edges = []
     for j in neurons:
         for i in inputs:
@@ -140,7 +187,7 @@ def _edges(k: int, layer: Dense, inputs: Column, neurons: Column, largest: float
                 continue
             w = layer.weight[j][i]
             # Of three digits, so that engines which agree to twelve draw the same.
-            size = round(abs(w) / largest, 3) if math.isfinite(w) and largest else 1.0
+            size = round(abs(w) / (largest or 1.0), 3) if math.isfinite(w) else 1.0
             color, style = (ORANGE, " style=dashed") if w < 0 else (BLUE, "")
             edges.append(
                 (
@@ -152,54 +199,6 @@ def _edges(k: int, layer: Dense, inputs: Column, neurons: Column, largest: float
             )
     edges.sort(key=lambda edge: edge[0])  # the thick ones are drawn over the thin ones
     return [line for _, line in edges]
-
-
-def _nodes(
-    layers: list[Dense], columns: list[Column], names: Sequence[str], rankdir: str
-) -> list[str]:
-    lines = []
-    gap = ROW[rankdir]
-    if rankdir in ("TB", "BT"):  # names stand side by side
-        gap = max(gap, 0.2 + 0.07 * max(map(len, names)))
-    tallest = max(map(len, columns))
-    between = min(max(1.8, 0.4 * gap * tallest), 3.2)  # layers, so that lines are not too steep
-
-    def node(name: str, k: int, across: float, attributes: str) -> None:
-        x, y = PLACE[rankdir](k * between, across * gap)
-        lines.append(f'\t{name} [pos="{x:.3f},{y:.3f}!" {attributes}]\n')
-
-    for k, column in enumerate(columns):
-        if k:
-            layer = layers[k - 1]
-            size, title = len(layer.bias), layer.activation
-            role = ROLES["root" if k == len(layers) else "result"]
-        else:
-            size, title = len(names), "input" if len(names) == 1 else "inputs"
-            role = ROLES["input"]
-        node(f"title{k}", k, -(tallest + 1) / 2, f'label="{size} {title}" {TEXT}')
-        spread = math.sqrt(tallest / len(column))  # a few neurons opposite many stand apart
-        for row, neuron in enumerate(column):
-            place = (row - (len(column) - 1) / 2) * spread
-            if neuron is None:
-                more = size - len(column) + 1
-                node(f"more{k}", k, place, f'label="… {more} more" {TEXT}')
-            elif k:
-                bias = _short(layer.bias[neuron])
-                node(
-                    f"n{k}_{neuron}",
-                    k,
-                    place,
-                    f'label="{bias}" fixedsize=true tooltip="{layer.name}bias[{neuron}] = {bias}" {role}',
-                )
-            else:
-                label = escaped(names[neuron])
-                node(
-                    f"n0_{neuron}",
-                    k,
-                    place,
-                    f'label="{label}" shape=box style="filled,rounded" {role}',
-                )
-    return lines
 
 
 def _short(x: float) -> str:
