@@ -133,7 +133,10 @@ def images(session: nox.Session) -> None:
 
 @nox.session
 def notebooks(session: nox.Session) -> None:
-    """Run the notebooks of docs/ and compare with what they show; `-- --renew` writes what comes out."""
+    """Run the notebooks of docs/ and compare with what they show; `-- --renew` writes what comes out.
+
+    Needs the `dot` program of Graphviz, which draws what they show.
+    """
     install(session, *NOTEBOOKS, backends=BACKENDS, extras="training")
     session.run("python", "shared_tests/notebooks/execute.py", *session.posargs)
 

@@ -14,6 +14,7 @@ import argparse
 import difflib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,11 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="docs/NAME.ipynb; by default all")
     parser.add_argument("--renew", action="store_true", help="write the new outputs into the files")
     options = parser.parse_args()
+    if shutil.which("dot") is None:
+        raise SystemExit(
+            "the drawings that the notebooks show are made by the `dot` program of Graphviz, which is "
+            "not installed: see https://graphviz.org/download"
+        )
     paths = [DOCS / f"{name}.ipynb" for name in options.names] or sorted(DOCS.glob("*.ipynb"))
     changed = 0
     for path in paths:
