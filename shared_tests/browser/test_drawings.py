@@ -8,6 +8,20 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from pure_python import MLP, Value, draw_dot, draw_model
 
+# JupyterLab and VS Code put an output on the page as text, and make its scripts anew to run them.
+INSERT = """
+(html) => {
+  const output = document.createElement("div");
+  output.innerHTML = html;
+  document.body.append(output);
+  for (const silent of output.querySelectorAll("script")) {
+    const script = document.createElement("script");
+    script.text = silent.textContent;
+    output.append(script);
+    script.remove();
+  }
+}
+"""
 # Every text of a drawing that sticks out of the box, oval or circle that it belongs to.
 OVERFLOWING = """
 [...document.querySelectorAll("svg g.node")].flatMap((node) => {
@@ -77,3 +91,22 @@ def test_a_notebook_without_dot(page, no_dot, tmp_path):
     page.wait_for_function("document.querySelectorAll('svg').length === 2")
     page.goto(saved(tmp_path, *second))
     page.wait_for_function("document.querySelectorAll('svg').length === 1")
+
+
+def test_a_front_end_that_runs_the_scripts_itself(page, no_dot, tmp_path):
+    """One drawing shown twice is drawn twice."""
+    drawing = draw_dot(expression())
+    page.goto(saved(tmp_path))
+    page.evaluate(INSERT, html(drawing))
+    page.evaluate(INSERT, html(drawing))
+    page.wait_for_function("document.querySelectorAll('svg').length === 2")
+    assert page.locator("div > svg").count() == 2
+
+
+def test_a_drawing_that_graphviz_refuses_says_so(page, no_dot, tmp_path):
+    """A line that is no DOT, say; the drawing after it is drawn all the same."""
+    broken, whole = draw_dot(expression()), draw_dot(expression())
+    broken.body.append("\t->\n")
+    page.goto(saved(tmp_path, html(broken), html(whole)))
+    page.wait_for_function("document.querySelectorAll('svg').length === 1")
+    assert "Graphviz cannot draw this here: Error" in page.locator("body").inner_text()
