@@ -46,7 +46,7 @@ def conformance(session: nox.Session, backend: str) -> None:
 @nox.session
 def parity(session: nox.Session) -> None:
     """All three backends against each other, and all other tests: training, tensors, documents."""
-    install(session, *SUITE, MICROGRAD, torch=True, backends=BACKENDS, extras="training")
+    install(session, *SUITE, MICROGRAD, torch=True, backends=BACKENDS, extras="training,playground")
     elsewhere = ("conformance", "browser")
     pytest(session, "shared_tests", *(f"--ignore=shared_tests/{folder}" for folder in elsewhere))
 
@@ -54,7 +54,7 @@ def parity(session: nox.Session) -> None:
 @nox.session
 def browser(session: nox.Session) -> None:
     """What we show in pages and notebooks, in headless Chromium with the network off."""
-    install(session, *SUITE, *BROWSER, backends=BACKENDS, extras="training")
+    install(session, *SUITE, *BROWSER, backends=BACKENDS, extras="training,playground")
     pytest(session, "shared_tests/browser")
 
 
@@ -96,7 +96,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict: each backend, a user's script with it, and the stubs of compiled modules."""
-    install(session, "mypy==2.4.1", backends=BACKENDS, extras="training")
+    install(session, "mypy==2.4.1", backends=BACKENDS, extras="training,playground")
     script = Path("shared_tests/typed/script.py").read_text(encoding="utf-8")
     for backend in BACKENDS:
         session.run("mypy", f"{backend}/src")
@@ -125,10 +125,11 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def images(session: nox.Session) -> None:
-    """Draw the pictures of the documents anew. Needs the `dot` program of Graphviz."""
-    install(session, backends=BACKENDS, extras="training")
+    """Draw the pictures of the documents anew. Needs the programs `dot` and `chromium`."""
+    install(session, *BROWSER, backends=BACKENDS, extras="training,playground")
     session.run("python", "docs/images/draw.py")
     session.run("python", "docs/images/draw_backpropagation.py")
+    session.run("python", "docs/images/draw_playground.py")
 
 
 @nox.session

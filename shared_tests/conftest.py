@@ -38,6 +38,7 @@ NAMES = {*vars(interface_stub), *interface_stub.__annotations__}
 # What a folder of tests needs to run. A folder that is not named here runs for every backend.
 NEEDS = {
     "browser": set(OURS),
+    "playground": set(OURS),
     "drawing": {"pure_python"},
     "parity": set(OURS),
     "planted": {"pure_python"},

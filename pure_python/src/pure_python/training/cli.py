@@ -6,7 +6,10 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 
-LIBRARIES = ("numpy", "click", "rich", "sklearn", "matplotlib", "safetensors")
+LIBRARIES = {
+    "training": ("numpy", "click", "rich", "sklearn", "matplotlib", "safetensors"),
+    "playground": ("numpy", "starlette", "uvicorn", "websockets", "safetensors"),
+}
 
 
 def main(backend: str, args: Sequence[str] | None = None) -> int:
@@ -14,15 +17,21 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
 
     args: what stands after the program's name, by default `sys.argv[1:]`.
     """
-    return with_libraries("trigrad-" + backend.replace("_", "-"), lambda: _run(backend, args))
+    args = sys.argv[1:] if args is None else args
+    distribution = "trigrad-" + backend.replace("_", "-")
+    # The playground has fewer needs than the other commands, so it has an extra of its own.
+    if args[:1] == ["playground"]:
+        return with_libraries(distribution, lambda: _play(backend, args[1:]), "playground")
+    return with_libraries(distribution, lambda: _run(backend, args))
 
 
-def with_libraries(distribution: str, program: Callable[[], int]) -> int:
+def with_libraries(distribution: str, program: Callable[[], int], extra: str = "training") -> int:
     """The exit code of `program`, or 2 and a line that says how to install what it needs."""
-    if any(importlib.util.find_spec(library) is None for library in LIBRARIES):
+    if any(importlib.util.find_spec(library) is None for library in LIBRARIES[extra]):
+        what = "training" if extra == "training" else "the playground"
         message = (
-            f'training needs more libraries: python -m pip install "{distribution}[training]", '
-            'or in a checkout "./pure_python[training]"'
+            f'{what} needs more libraries: python -m pip install "{distribution}[{extra}]", '
+            f'or in a checkout "./pure_python[{extra}]"'
         )
         print(f"error: {message}", file=sys.stderr)
         return 2
@@ -33,7 +42,13 @@ def with_libraries(distribution: str, program: Callable[[], int]) -> int:
         return 130
 
 
-def _run(backend: str, args: Sequence[str] | None) -> int:
+def _run(backend: str, args: Sequence[str]) -> int:
     from .commands import run
+
+    return run(backend, args)
+
+
+def _play(backend: str, args: Sequence[str]) -> int:
+    from pure_python.playground.command import run
 
     return run(backend, args)

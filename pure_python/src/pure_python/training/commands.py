@@ -1,4 +1,4 @@
-"""The commands of `python -m BACKEND`: train and predict."""
+"""The commands of `python -m BACKEND`: train and predict; playground has a package of its own."""
 
 from __future__ import annotations
 
@@ -101,6 +101,7 @@ def command_line() -> None:
       train digits --hidden 64,32 --epochs 20 --save digits.safetensors
       train --csv flowers.csv --target species --save flowers.safetensors
       predict --weights flowers.safetensors --csv more-flowers.csv
+      playground
     """
 
 
@@ -252,6 +253,17 @@ def predict(backend_name: str, weights: str, csv_path: str, out: str | None) -> 
             share = f"{100 * right / len(labels):.1f} % of {len(labels)} rows"
             click.echo(f"{share} agree with column {shown(saved.target_name)}", err=True)
     return 0
+
+
+@command_line.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def playground(backend_name: str, args: tuple[str, ...]) -> int:
+    """Open a page on this machine in which a network trains live."""
+    # Listed here with the others. `cli` takes the way past this module, whose libraries it spares.
+    from pure_python.playground.command import run
+
+    return run(backend_name, args)
 
 
 def _scores(

@@ -82,7 +82,12 @@ def read_table(path: str) -> Table:
     comma, semicolon, tab or bar, whichever fits the file; cells may be quoted. Blank lines are
     skipped and spaces around cells dropped. Whatever else is an InputError that names the line.
     """
-    text = _decoded(path)
+    return table_of(path, _content(path))
+
+
+def table_of(path: str, content: bytes) -> Table:
+    """The same of the content of a file, whose name `path` is for the messages alone."""
+    text = _decoded(path, content)
     separator = _separator(text)
     records = _records(path, text, separator)
     if not records:
@@ -100,15 +105,18 @@ def read_table(path: str) -> Table:
     return Table(path, tuple(header), rows, [line for line, _ in body], separator)
 
 
-def _decoded(path: str) -> str:
+def _content(path: str) -> bytes:
     try:
-        raw = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # a null byte in the name
         raise InputError(f"{path!r}: {error}") from None
+
+
+def _decoded(path: str, raw: bytes) -> str:
     marked_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     # Windows-1252 last: it is what spreadsheets wrote before UTF-8, and reads nearly anything.
     for encoding in ("utf-16",) if marked_utf16 else ("utf-8-sig", "cp1252"):
