@@ -190,6 +190,11 @@ TORCH_FUNCTIONS = {
     "leaky_relu(0.3)": lambda t: torch.nn.functional.leaky_relu(t, 0.3),
     "softplus": lambda t: torch.logaddexp(t, torch.zeros((), dtype=t.dtype)),  # its own stops at 20
     "gelu": lambda t: 0.5 * t * torch.erfc(-t / math.sqrt(2)),  # its own loses the left tail
+    # Near their poles its own slopes lose digits, which 1 - x·x does and (1 - x)·(1 + x) does not.
+    "asin": lambda t: torch.atan2(t, torch.sqrt((1 - t) * (1 + t))),
+    "acos": lambda t: torch.atan2(torch.sqrt((1 - t) * (1 + t)), t),
+    "acosh": lambda t: torch.log1p((t - 1) + torch.sqrt((t - 1) * (t + 1))),
+    "atanh": lambda t: (torch.log1p(t) - torch.log1p(-t)) / 2,
 }
 TORCH_OPERATIONS = {
     "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow,
