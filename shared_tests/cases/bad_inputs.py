@@ -1118,6 +1118,34 @@ bad(
     "grad",
     "'1'",
 )
+bad("graph", "5.9", "explore(3.0)", TypeError, lambda m: m.explore(3.0), "3.0")
+bad("graph", "5.9", "explore([])", ValueError, lambda m: m.explore([]), "explore")
+bad(
+    "graph",
+    "5.9",
+    "explore with max_nodes",
+    ValueError,
+    lambda m: m.explore(chain(m), max_nodes=10),
+    "10",
+    "max_nodes",
+)
+bad(
+    "graph",
+    "5.9",
+    "explore(y, 3)",
+    TypeError,
+    lambda m: m.explore(chain(m), 3),
+    "path",
+    "got 3",
+)
+bad(
+    "graph",
+    "5.9",
+    "explore into a folder that is not there",
+    OSError,
+    lambda m: m.explore(m.Value(1.0), "no such folder/backprop.html"),
+    "no such folder/backprop.html",
+)
 bad("graph", "5.6", "explain(y, 3.0)", TypeError, lambda m: m.explain(chain(m), 3.0), "3.0")
 bad(
     "graph",

@@ -164,6 +164,7 @@ KEYWORD_CALLS = {
         root=m.Value(1.0), leaf=m.Value(2.0), most=3, fused=True, max_nodes=10
     ),
     "tree": lambda m: m.tree(root=m.Value(1.0), fused=True, max_nodes=10),
+    "explore": lambda m: m.explore(root=m.Value(1.0), path=None, fused=True, max_nodes=10),
 }
 
 

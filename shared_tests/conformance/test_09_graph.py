@@ -1,6 +1,7 @@
 """The graph: traced, drawn, replayed by Tape, and checked by differences."""
 
 import io
+import json
 import math
 import re
 
@@ -761,6 +762,96 @@ def test_draw_model_of_what_is_not_finite(backend):
     nodes, edges = nodes_and_edges(backend.draw_model(model))
     assert nodes["n1_0"]["label"] == "0"
     assert {(edge["penwidth"], "style" in edge) for edge in edges.values()} == {("0.40", False)}
+
+
+# explore -------------------------------------------------------------------------------------
+
+
+def content(page):
+    """The data of a page of explore."""
+    found = re.search(r'<script type="application/json" id="graph">(.*?)</script>', page.html)
+    return json.loads(found[1])
+
+
+def test_explore_holds_the_steps(backend):
+    """Rule 5.9: the nodes of the trace, computed in the order of creation, and the steps of 5.5."""
+    f, (a, b, c) = expression(backend)
+    g = f * a
+    a.grad = 5.0
+    held = content(backend.explore(g))
+    nodes, _ = backend.trace(g)
+    place = {node: i for i, node in enumerate(nodes)}
+    assert [n["data"] for n in held["nodes"]] == [n.data for n in nodes]
+    assert [n["name"] for n in held["nodes"]] == ["a", "b", "v1", "c", "v2", "v3", "out"]
+    assert held["forward"] == [place[n] for n in nodes if n.op]
+    assert held["steps"] == [
+        [place[s.node], s.position, s.local, s.above, s.contribution, s.total]
+        for s in backend.backward_steps(g)
+    ]
+    assert held["roots"] == [place[g]] and a.grad == 5.0 and g.grad == 0.0
+
+
+def test_explore_writes_a_page(backend, tmp_path):
+    """Rule 5.9: with a path the page is written; the result shows it in a notebook too."""
+    f, _ = expression(backend)
+    page = backend.explore(f, tmp_path / "backprop.html")
+    assert (tmp_path / "backprop.html").read_text(encoding="utf-8") == page.html
+    assert page.html == backend.explore(f).html
+    assert page._repr_html_().startswith("<iframe srcdoc=") and len(repr(page)) < 300
+    with pytest.raises(OSError, match="nowhere"):
+        backend.explore(f, tmp_path / "nowhere" / "backprop.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backprop.html"]
+
+
+def test_explore_shows_any_label_and_any_number(backend):
+    """Rule 5.9: no label ends the page's script, and nan and inf are no JSON."""
+    hostile = "</script><img src=x onerror=alert(1)>"
+    y = backend.Value(float("inf"), label=hostile) * backend.Value(float("nan"))
+    page = backend.explore(y)
+    assert hostile not in page.html and "<img" not in page.html
+    nodes = content(page)["nodes"]
+    assert nodes[0]["name"] == hostile
+    assert [n["data"] for n in nodes] == ["inf", "nan", "nan"]
+
+
+def test_explore_folds(backend):
+    """Rule 5.9: neurons lie in layers, layers in samples, where the weights are shared."""
+
+    def groups(root):
+        held = content(backend.explore(root))
+        return [(g["name"], g["level"]) for g in held["groups"]], held
+
+    model = backend.MLP(2, [3, 1], activation="tanh", seed=1)
+    of_one, held = groups(model([1.0, -2.0]))
+    neurons = [("neuron 1.1", 1), ("neuron 1.2", 1), ("neuron 1.3", 1), ("neuron 2", 1)]
+    assert of_one == [("layer 1", 2), *neurons] and held["level"] == 0
+    parents = [group["parent"] for group in held["groups"]]
+    assert parents == [-1, 0, 0, 0, -1]
+    # Each number is in its neuron, and so are the weights, which nothing else uses.
+    assert all(node["group"] > 0 for node in held["nodes"])
+    of_batch, held = groups(backend.mse_loss(model([[1.0, -2.0], [0.5, 1.0]]), [1.0, 0.0]))
+    assert of_batch[:2] == [("sample 1", 3), ("sample 2", 3)]
+    weights = [name for name, _ in of_batch if name.startswith("weights")]
+    assert sorted(weights) == [
+        "weights 1",
+        "weights 1.1",
+        "weights 1.2",
+        "weights 1.3",
+        "weights 2",
+    ]
+    assert groups(backend.mse_loss(model([[1.0, 1.0]] * 2), [1.0, 0.0]))[0][:2] == of_batch[:2]
+
+
+def test_explore_starts_with_boxes_that_can_be_drawn(backend):
+    """Rule 5.9: a wide network starts as neurons, a long expression as parts."""
+    held = content(backend.explore(backend.MLP(2, [16, 16, 1], seed=1)([1.0, 2.0])))
+    assert held["level"] == 1 and len(held["nodes"]) > 900
+    v = backend.Value(1.0)
+    for _ in range(1000):
+        v = v * 1.001
+    held = content(backend.explore(v))
+    assert held["level"] == 4 and 50 < len(held["groups"]) <= 100
+    assert all(node["group"] >= 0 for node in held["nodes"])
 
 
 # Tape ----------------------------------------------------------------------------------------

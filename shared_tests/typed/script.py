@@ -21,6 +21,7 @@ from pure_python import (
     draw_dot,
     draw_model,
     explain,
+    explore,
     gradcheck,
     hinge_loss,
     linear,
@@ -128,5 +129,6 @@ def look(a: Value, b: Value) -> str:
     f = expression(a, b)
     gradient = sum(step.contribution for step in backward_steps(f) if step.operand is a)
     explanation = explain(f, a, most=3)
+    print(len(explore(f, fused=True).html))
     largest = max(path.product for path in explanation.paths)
     return f"{explanation} {explanation.grad - gradient + largest} {tree([f, a], fused=True)}"

@@ -22,6 +22,7 @@ from cython_core.functional import (
 )
 from cython_core.nn import MLP, Layer, Net, Neuron
 from cython_core.optim import SGD, Adam, AdamW
+from pure_python.explorer import explore
 from pure_python.graph import (
     backward_steps,
     draw,
@@ -58,6 +59,7 @@ __all__ = [
     "draw_dot",
     "draw_model",
     "explain",
+    "explore",
     "gradcheck",
     "hinge_loss",
     "linear",

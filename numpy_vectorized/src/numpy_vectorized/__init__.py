@@ -21,6 +21,7 @@ from numpy_vectorized.functional import (
 )
 from numpy_vectorized.nn import MLP, Layer, Net, Neuron
 from numpy_vectorized.optim import SGD, Adam, AdamW
+from pure_python.explorer import explore
 from pure_python.graph import (
     backward_steps,
     draw,
@@ -57,6 +58,7 @@ __all__ = [
     "draw_dot",
     "draw_model",
     "explain",
+    "explore",
     "gradcheck",
     "hinge_loss",
     "linear",

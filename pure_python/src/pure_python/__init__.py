@@ -1,10 +1,12 @@
 """trigrad in plain Python: the backend to read.
 
 `engine` has Value and the backward pass, `functional` the functions of many Values, `nn` the
-modules and `optim` the optimisers. What computes nothing is in `graph`, `state` and `training`.
+modules and `optim` the optimisers. What computes nothing is in `graph`, `explorer`, `state` and
+`training`.
 """
 
 from pure_python.engine import Tape, Value, Vector, no_grad
+from pure_python.explorer import explore
 from pure_python.functional import (
     binary_cross_entropy_with_logits,
     concatenate,
@@ -58,6 +60,7 @@ __all__ = [
     "draw_dot",
     "draw_model",
     "explain",
+    "explore",
     "gradcheck",
     "hinge_loss",
     "linear",

@@ -2,3 +2,7 @@
 
 Nothing here imports an engine. `graphviz.js` is not ours: graphviz.js.NOTICE says whose it is.
 """
+
+from pure_python.explorer.page import Page, explore
+
+__all__ = ["Page", "explore"]
