@@ -129,6 +129,7 @@ def images(session: nox.Session) -> None:
     install(session, *BROWSER, backends=BACKENDS, extras="training,playground")
     session.run("python", "docs/images/draw.py")
     session.run("python", "docs/images/draw_backpropagation.py")
+    session.run("python", "docs/images/draw_explorer.py")
     session.run("python", "docs/images/draw_playground.py")
 
 

@@ -74,7 +74,7 @@ def read(path: Path) -> Notebook:
 def write(notebook: Notebook, path: Path) -> None:
     import nbformat
 
-    path.write_text(nbformat.writes(notebook), encoding="utf-8", newline="\n")
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
 
 
 def execute(notebook: Notebook) -> None:
