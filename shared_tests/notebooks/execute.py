@@ -85,6 +85,8 @@ def execute(notebook: Notebook) -> None:
         notebook,
         timeout=SECONDS,
         kernel_name="python3",
+        # Without this a kernel warns that what it says on the loopback is not encrypted.
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         record_timing=False,
         resources={"metadata": {"path": str(DOCS)}},
     )
