@@ -14,8 +14,11 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def chromium():
-    program = shutil.which("chromium")
-    assert program, "these tests need the program chromium: apt-get install chromium"
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert program, (
+        "these tests need the program chromium: apt-get install chromium, "
+        "or name another build of it by the environment variable CHROMIUM"
+    )
     root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*root, *FLAGS])

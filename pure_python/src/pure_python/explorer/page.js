@@ -367,10 +367,13 @@ async function draw() {
   shapes = [...arrangement.edges.values(), ...boxes.values()];
   scene.replaceChildren(...layers.map((children) => svg("g", {}, ...children)));
   // The new elements know nothing yet of the time.
-  steps.slice(0, Math.max(0, time - SEED)).forEach((_, place) => {
+  givenNow.clear();
+  for (let place = 0; place < time - SEED; place++) {
     const edge = edgeOf(place);
-    if (edge) givenNow.add(edge).size && edge.done++;
-  });
+    if (!edge) continue;
+    edge.done++;
+    givenNow.add(edge);
+  }
   nodes.forEach((_, node) => changed.add(node));
   active.length = 0;
   $("message").textContent = "";
@@ -785,7 +788,7 @@ $("search").addEventListener("submit", async (event) => {
 // What part of the graph is seen ----------------------------------------------------------------------
 
 const READABLE = 0.55; // a scale at which text can still be read
-const view = { x: 0, y: 0, scale: 1 };
+let view = { x: 0, y: 0, scale: 1 };
 let framing = settle; // what a new size of the window calls for: the view that was chosen, or null
 
 let stage = { width: 1, height: 1 }; // pixels, noted when they change: to ask costs a layout
@@ -918,11 +921,17 @@ new ResizeObserver(() => {
   if (pinned) keepInView([boxes.get(pinned)]);
 }).observe(drawing);
 
+// Paper shows the whole graph, whatever the screen shows.
+let onScreen;
 addEventListener("beforeprint", () => {
-  fit(); // so that nothing is away
+  onScreen = { ...view, framing };
+  fit();
   drawing.setAttribute("viewBox", `-6 -6 ${size.width + 12} ${size.height + 12}`);
 });
-addEventListener("afterprint", writeView);
+addEventListener("afterprint", () => {
+  ({ framing, ...view } = onScreen);
+  writeView();
+});
 
 // Controls --------------------------------------------------------------------------------------------
 
