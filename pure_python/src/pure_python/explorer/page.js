@@ -176,6 +176,7 @@ let boxes = new Map(); // by id
 let boxOf = []; // by node
 let edgesOf = []; // by node, then position: the drawn edge, or null inside a folded group
 let shapes = []; // the drawn boxes and edges
+const LARGE = 600; // shapes
 let size = { width: 1, height: 1 };
 let graphviz;
 
@@ -359,13 +360,16 @@ async function draw() {
   }
   ({ arranged: boxes, byNode: boxOf, byOperand: edgesOf } = arrangement);
   size = places;
-  const layers = [
+  const layers = [0, 1, 2].map(() => svg("g"));
+  const drawn = [
     places.clusters.sort((a, b) => b.width * b.height - a.width * a.height).map(drawCluster),
     [...arrangement.edges.values()].map((edge) => drawEdge(edge, places.edges.get(edge.id))),
     [...boxes.values()].map((box) => drawBox(box, places.boxes.get(box.id))),
   ];
   shapes = [...arrangement.edges.values(), ...boxes.values()];
-  scene.replaceChildren(...layers.map((children) => svg("g", {}, ...children)));
+  for (const shape of shapes) shape.layer = layers[shape.tail ? 1 : 2];
+  layers.forEach((layer, i) => layer.append(...drawn[i]));
+  scene.replaceChildren(...layers);
   // The new elements know nothing yet of the time.
   givenNow.clear();
   for (let place = 0; place < time - SEED; place++) {
@@ -555,7 +559,7 @@ function show() {
     light(boxOf[step.operand].element, "given");
     if (edge) {
       light(edge.element, "local");
-      edge.element.parentNode.append(edge.element); // above the others
+      if (!edge.away) edge.layer.append(edge.element); // above the others
     }
     focus = [boxOf[step.operand], boxOf[step.node]];
   }
@@ -796,12 +800,15 @@ let stage = { width: 1, height: 1 }; // pixels, noted when they change: to ask c
 function writeView() {
   const [width, height] = [stage.width / view.scale, stage.height / view.scale];
   drawing.setAttribute("viewBox", `${view.x} ${view.y} ${width} ${height}`);
-  // What is not seen is not laid out either, nor are texts that are too small to read.
+  // Of a large drawing only what is seen is in the page, and texts that are too small to read never.
   scene.classList.toggle("small", view.scale < 0.22);
-  for (const thing of shapes) {
+  for (const thing of shapes.length > LARGE ? shapes : []) {
     const { left, right, top, bottom } = thing.extent;
     const away = right < view.x || left > view.x + width || bottom < view.y || top > view.y + height;
-    if (away !== thing.away) thing.element.classList.toggle("away", (thing.away = away));
+    if (away === thing.away) continue;
+    thing.away = away;
+    if (away) thing.element.remove();
+    else thing.layer.append(thing.element);
   }
 }
 
