@@ -1,7 +1,6 @@
 """Graphviz as WebAssembly, as script text to put into a page: no file beside it, no network."""
 
 import re
-from importlib import resources
 
 
 def graphviz_script() -> str:
@@ -9,6 +8,8 @@ def graphviz_script() -> str:
 
     `const graphviz = await Graphviz.load(); graphviz.dot("digraph { a -> b }")` is then an SVG.
     """
+    from importlib import resources  # a sixth of what importing a backend takes, so only when asked
+
     module = resources.files(__package__).joinpath("graphviz.js").read_text(encoding="ascii")
     # A module's exports are the last statement. Its names are minified, and the class that the page
     # needs is found by the name under which it is exported.
