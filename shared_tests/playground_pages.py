@@ -75,7 +75,9 @@ def started(backend: str, *args: str):
         yield Playground(process, found[0])
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
 
 
 def descendants(pid: int) -> set[int]:

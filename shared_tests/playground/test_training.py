@@ -142,6 +142,21 @@ def test_a_step_that_is_broken_off_leaves_nothing(backend):
     assert (network.parameters() == expected.parameters()).all()
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_graph_of_a_point(backend, loss, classes):
+    """Its loss is that of the point alone, and explore shows the inputs by name."""
+    network = training(backend, "spiral", classes, loss=loss, hidden=(3,))
+    learn(network, 2)
+    root = network.graph_of(7)
+    outputs = network.model(network.points.inputs[[7]])
+    alone = network.objective(outputs, network.points.targets[[7]])
+    assert np.isclose(root.data, alone.data, rtol=1e-12) and root.label == "loss"
+    leaves = {node.label: node.data for node in backend.trace(root)[0] if not node.operands}
+    assert [leaves["x"], leaves["y"]] == network.points.inputs[7].tolist()
+    assert "<svg" in backend.explore(root).html or "<script" in backend.explore(root).html
+
+
 def test_what_every_neuron_answers(backend):
     network = training(backend, hidden=(3, 2))
     layers = network.picture(5)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from .server import MOST_BYTES, Playground, new_token
+from .messages import MOST_BYTES
+from .server import Playground, new_token
 
 
 def run(backend: str, args: Sequence[str]) -> int:

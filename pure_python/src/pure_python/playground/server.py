@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pure_python.training.errors import InputError
 
 from . import messages
-from .messages import MOST_BYTES, Refused
+from .messages import Refused
 from .session import Session
 from .settings import Settings
 
@@ -29,7 +30,7 @@ STATIC = Path(__file__).parent / "static"
 MOST_PAGES = 4
 # A page that is loaded anew is gone for a moment.
 SECONDS_WITHOUT_A_PAGE = 3.0
-# Frames wait for nothing; of all else a page that does not read may leave so much.
+# Of what is sent to it, a page that does not read may leave so much.
 MOST_UNSENT = 1000
 
 HEADERS = {
@@ -117,12 +118,13 @@ class Playground:
     # One page
 
     async def socket(self, websocket: WebSocket) -> None:
-        await websocket.accept()
-        if len(self.sessions) >= MOST_PAGES:
-            text = f"There are {MOST_PAGES} pages open; close one of them."
-            await websocket.send_text(json.dumps({"type": "error", "message": text}))
-            await websocket.close()
-            return
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the page is gone already
+            await websocket.accept()
+            if len(self.sessions) >= MOST_PAGES:
+                text = f"There are {MOST_PAGES} pages open; close one of them."
+                await websocket.send_text(json.dumps({"type": "error", "message": text}))
+                await websocket.close()
+                return
         if self.ending is not None:
             self.ending.cancel()
         outbox = Outbox(websocket)
@@ -134,8 +136,6 @@ class Playground:
             outbox.put({"type": "hello", "session": number, "installed": session.installed})
             session.tell_state()
             await self._converse(websocket, number, session, outbox)
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # the page was closed, perhaps while something was sent
         finally:
             sending.cancel()
             del self.sessions[number]
@@ -234,10 +234,11 @@ class WithHeaders:
 
 
 class Outbox:
-    """What is to be sent to a page: texts in order, of frames the newest of each backend."""
+    """What is to be sent to a page, in order."""
 
     def __init__(self, websocket: WebSocket) -> None:
         self.websocket = websocket
+        self.closed = False
         self.waiting: asyncio.Queue[dict[str, Any] | bytes] = asyncio.Queue()
 
     def put(self, content: dict[str, Any] | bytes) -> None:
@@ -253,16 +254,13 @@ class Outbox:
                 else:
                     await self.websocket.send_text(json.dumps(content))
         except (WebSocketDisconnect, RuntimeError):
-            pass  # it was closed meanwhile, which the conversation notices too
+            self.closed = True  # which the conversation notices too
 
     async def not_too_full(self) -> None:
         """Wait until a page that floods the server with messages reads its answers."""
-        while self.waiting.qsize() > MOST_UNSENT:
+        while self.waiting.qsize() > MOST_UNSENT and not self.closed:
             await asyncio.sleep(0.01)
 
 
 def new_token() -> str:
     return secrets.token_urlsafe(24)
-
-
-__all__ = ["MOST_BYTES", "Playground", "new_token"]

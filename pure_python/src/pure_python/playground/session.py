@@ -7,6 +7,7 @@ import importlib.util
 import multiprocessing
 import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
@@ -31,7 +32,9 @@ def installed_backends() -> tuple[str, ...]:
 class Process:
     """A trainer, seen from the server. `receive` is called in the server's loop with what it says."""
 
-    def __init__(self, settings: Settings, points: Points, receive: Callable[[Any], None]) -> None:
+    def __init__(
+        self, settings: Settings, points: Points, receive: Callable[[Process, Any], None]
+    ) -> None:
         self.connection, theirs = PROCESSES.Pipe()
         # daemon: ended when the server ends, whatever becomes of the session.
         self.process = PROCESSES.Process(
@@ -41,7 +44,7 @@ class Process:
         theirs.close()
         self.listener = threading.Thread(
             target=listen,
-            args=(self.connection, asyncio.get_running_loop(), receive),
+            args=(self.connection, asyncio.get_running_loop(), partial(receive, self)),
             daemon=True,
         )
         self.listener.start()
@@ -100,9 +103,7 @@ class Session:
 
     def _start(self, backend: str) -> None:
         settings = self.settings.changed({"backend": backend})
-        self.processes[backend] = Process(
-            settings, self.points, lambda said: self._receive(backend, said)
-        )
+        self.processes[backend] = Process(settings, self.points, self._receive)
         self.processes[backend].tell("change", self.revision, settings, self.points)
 
     def end(self) -> None:
@@ -113,8 +114,9 @@ class Session:
 
     # From the trainers
 
-    def _receive(self, backend: str, said: Any) -> None:
-        if backend not in self.processes:
+    def _receive(self, process: Process, said: Any) -> None:
+        backend = next((name for name, p in self.processes.items() if p is process), None)
+        if backend is None:
             return  # it was ended meanwhile
         if said is None:
             # Killed from outside, or out of memory.
@@ -171,8 +173,9 @@ class Session:
         getattr(self, f"on_{message['type']}")(**arguments)
 
     def on_shown(self, backend: str, frame: int) -> None:
-        if backend in self.processes:
-            self.processes[backend].tell("shown", frame)
+        # A process keeps counting its frames when it takes another backend.
+        process = self.processes.get(backend) or self.processes[self.settings.backend]
+        process.tell("shown", frame)
 
     def on_run(self, running: bool) -> None:
         if running and not len(self.points):

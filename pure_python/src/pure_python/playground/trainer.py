@@ -28,14 +28,15 @@ from .script import script_of
 from .settings import Settings
 from .training import Training
 
-FRAMES_PER_SECOND = 40
+FRAMES_PER_SECOND = 36
 # While it trains, the share of the time that goes into pictures of what has been learnt.
-SHARE_OF_PICTURES = 0.25
+SHARE_OF_PICTURES = 0.4
 SIDES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 # The heat map of a neuron is small.
 SIDE_OF_NEURONS = 24
 FRAMES_UNDER_WAY = 2
 SECONDS_BETWEEN_JUDGEMENTS = 0.2
+SECONDS_BETWEEN_LISTENING = 0.005
 
 
 class BrokenOff(Exception):
@@ -58,7 +59,7 @@ class Trainer:
         self.breakable = False
         self.revision = 0  # of settings and points; a frame says which it belongs to
         self.frame = self.shown = 0
-        self.next_frame = self.next_step = 0.0
+        self.next_frame = self.next_step = self.next_listening = 0.0
         self.seconds_per_place = 1e-5
         # What the last frame showed, and how finely.
         self.pictured: tuple[int, int] | None = None
@@ -73,14 +74,14 @@ class Trainer:
         signal.signal(signal.SIGINT, self._break_off)
         threading.Thread(target=self._listen, daemon=True).start()
         while True:
+            self._let_listen()
             self._obey()
+            # Before the step: what a command has changed is seen at once, however long a step takes.
+            waiting = self.frame - self.shown
+            if time.perf_counter() >= self.next_frame and waiting < FRAMES_UNDER_WAY:
+                self._publish()
             if self.running:
                 self._step()
-            if (
-                time.perf_counter() >= self.next_frame
-                and self.frame - self.shown < FRAMES_UNDER_WAY
-            ):
-                self._publish()
 
     # Commands
 
@@ -95,6 +96,14 @@ class Trainer:
             if self.breakable and command[0] != "shown":
                 _thread.interrupt_main()
 
+    def _let_listen(self) -> None:
+        """Sleep so long that the listener wakes. It waits for the interpreter, and a thread that lets
+        go of it often for a moment, as short steps do, starves one that waits."""
+        now = time.perf_counter()
+        if now >= self.next_listening:
+            time.sleep(1e-4)
+            self.next_listening = now + SECONDS_BETWEEN_LISTENING
+
     def _break_off(self, number: int, frame: FrameType | None) -> None:
         if self.breakable:
             self.breakable = False
@@ -108,6 +117,8 @@ class Trainer:
             except queue.Empty:
                 return
             getattr(self, f"on_{name}")(*arguments)
+            if name != "shown":
+                self.next_frame = 0.0
 
     def _leisure(self) -> float | None:
         """Seconds until something is to be done without a command; None for never."""
@@ -231,6 +242,7 @@ class Trainer:
         finest = not self.running and self.pictured == state
         side = SIDES[-1] if finest else self._affordable()
         try:
+            # Diverging, numbers may be larger than those of 32 bits.
             with np.errstate(all="ignore"):
                 layers = self.training.picture(side, lambda: finest and not self.commands.empty())
                 if layers is None:
@@ -250,7 +262,9 @@ class Trainer:
         if began - self.rate_began > 1.0:
             self.rate = self.rate_steps / (began - self.rate_began)
             self.rate_began, self.rate_steps = began, 0
-        self.connection.send(("frame", self._packed(layers)))
+        with np.errstate(all="ignore"):
+            packed = self._packed(layers)
+        self.connection.send(("frame", packed))
 
     def _affordable(self) -> int:
         """The finest grid that leaves training its share of the time."""
@@ -297,9 +311,10 @@ class Trainer:
 def neuron_map(responses: np.ndarray, side: int, stride: int) -> np.ndarray:
     """The responses of a neuron in steps of 1/127 of the largest."""
     small = responses.reshape(side, side)[::stride, ::stride]
-    largest = np.abs(small).max()
-    scaled = small * (127 / largest) if 0 < largest < math.inf else np.zeros_like(small)
-    return np.asarray(np.nan_to_num(scaled), dtype=np.int8).ravel()
+    largest = float(np.abs(small).max())
+    if not 0 < largest < math.inf:
+        return np.zeros(small.size, np.int8)
+    return np.asarray(small / largest * 127, dtype=np.int8).ravel()
 
 
 def finite(number: float) -> float | None:

@@ -192,7 +192,10 @@ class Training:
 
     def graph_of(self, index: int) -> Any:
         """The loss of one point, a Value with its graph, after a backward pass."""
-        loss = self.objective(self.model(self.points.inputs[[index]]), self.points.targets[[index]])
+        place = self.points.inputs[index].tolist()
+        inputs = [self.backend.Value(x, label=name) for x, name in zip(place, "xy", strict=True)]
+        loss = self.objective([self.model(inputs)], self.points.targets[[index]])
+        loss.label = "loss"
         self.optimizer.zero_grad()
         loss.backward()
         return loss

@@ -21,7 +21,6 @@ const view = {
   frames: {}, // the newest of each backend
   painted: 0, // frames that were drawn
   errors: [], // what the server has refused
-  change,
 };
 globalThis.playground = view;
 
@@ -42,6 +41,8 @@ function sendChanges() {
   say({ type: "settings", changes });
   changes = {};
 }
+
+Object.assign(view, { socket, say, change });
 
 // Drawing -----------------------------------------------------------------------------------------
 
@@ -206,7 +207,10 @@ const handlers = {
     $("command").textContent = `python -m ${state.settings.backend} playground`;
     const kept = state.comparing ? view.installed : [state.settings.backend];
     for (const backend of Object.keys(view.frames)) {
-      if (!kept.includes(backend)) delete view.frames[backend];
+      if (kept.includes(backend)) continue;
+      say({ type: "shown", backend, frame: view.frames[backend].frame });
+      delete view.frames[backend];
+      fresh.delete(backend);
     }
     if (state.comparing && !before?.comparing) comparison.show(view.installed);
     if (before && before.running !== state.running) drawn = [];
@@ -254,10 +258,10 @@ function showColumns(columns, axes) {
   [$("column-x").value, $("column-y").value, $("column-target").value] = [...axes, columns.target];
 }
 
-function ended() {
+socket.addEventListener("close", ({ code }) => {
+  view.closed = code;
   $("ended").hidden = false;
-}
-socket.addEventListener("close", ended);
+});
 
 // From the person ---------------------------------------------------------------------------------
 
