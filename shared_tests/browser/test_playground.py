@@ -354,7 +354,7 @@ FAULTS = """
   for (const e of seen) {
     const box = e.getBoundingClientRect();
     if (box.left < -1 || box.right > innerWidth + 1) faults.push(`${name(e)} sticks out`);
-    if (e.tagName === "BUTTON" && e.scrollWidth > e.clientWidth + 1) faults.push(`${name(e)} is cut`);
+    if (["BUTTON", "H1"].includes(e.tagName) && e.scrollWidth > e.clientWidth + 1) faults.push(`${name(e)} is cut`);
     if (e.tagName === "OUTPUT" && e.scrollWidth > e.clientWidth + 1) faults.push(`${name(e)} is cut`);
   }
   const leaves = seen.filter((e) => ["BUTTON", "SELECT", "INPUT", "CANVAS"].includes(e.tagName) && !e.closest("label.file"));

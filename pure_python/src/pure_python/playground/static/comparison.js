@@ -48,7 +48,7 @@ export class Comparison {
     if (!figure) return;
     figure.picture.draw(frame, points, theme);
     figure.rate.textContent = frame.running ? `${Math.round(frame.rate).toLocaleString("en")} steps/s` : "paused";
-    const accuracy = frame.accuracy === null ? "–" : `${(100 * frame.accuracy).toFixed(1)} %`;
+    const accuracy = frame.accuracy === null ? "–" : `${(100 * frame.accuracy).toFixed(1)}\u00a0%`;
     figure.rest.textContent = `step ${frame.step.toLocaleString("en")}, ${accuracy} right`;
     this.painted[backend] = (this.painted[backend] ?? 0) + 1;
   }
