@@ -29,7 +29,7 @@ export class Comparison {
         const canvas = document.createElement("canvas");
         const caption = document.createElement("figcaption");
         const [name, rate, rest] = ["strong", "b", "span"].map((tag) => document.createElement(tag));
-        name.textContent = backend;
+        name.textContent = backend.replace("_", "_\u200b"); // where the line may break
         name.style.borderColor = LINES[backend].colour;
         rate.textContent = "–";
         canvas.setAttribute("role", "img");
