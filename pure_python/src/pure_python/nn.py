@@ -106,10 +106,11 @@ class Perceptrons:
         columns = range(len(xs) - 1, -1, -1)
         slope = self.activation.slope if self.activation else None
         gradients, outputs = block.gradients, block._data
+        hidden = isinstance(inputs, Block)
         for j in range(len(neurons) - 1, -1, -1):
             above = slope(sums[j], outputs[j]) * gradients[j] if slope else gradients[j]
             weights = neurons[j].weight
-            if isinstance(inputs, Block):
+            if hidden:
                 below = inputs.gradients
                 for i in columns:
                     w = weights[i]
@@ -216,6 +217,10 @@ class Neuron(Module):
     def _outputs(self, inputs: Any) -> list[Value]:
         return PERCEPTRONS[self.activation]((self,), inputs)
 
+    def parameters(self) -> list[Value]:
+        """The weights, then the bias."""
+        return [*self.weight, self.bias]
+
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """(name, Value) of each weight, then of the bias."""
         for column, w in enumerate(self.weight):
@@ -271,6 +276,10 @@ class Layer(Module):
         """The n_out biases."""
         return vector([neuron.bias for neuron in self.neurons])
 
+    def parameters(self) -> list[Value]:
+        """Those of each neuron."""
+        return [p for neuron in self.neurons for p in neuron.parameters()]
+
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """(name, Value), neuron by neuron, a neuron's weights before its bias."""
         for row, neuron in enumerate(self.neurons):
@@ -324,6 +333,10 @@ class MLP(Module):
         for layer in hidden:
             inputs = PERCEPTRONS[layer.activation].hidden(layer.neurons, inputs)
         return last._outputs(inputs)
+
+    def parameters(self) -> list[Value]:
+        """Those of each layer."""
+        return [p for layer in self.layers for p in layer.parameters()]
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """(name, Value), layer by layer."""
