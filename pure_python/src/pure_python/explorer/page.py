@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,7 @@ def content_of(graph: Graph) -> dict[str, Any]:
     forward = list(reversed(giving))
     groups = groups_of(graph, operands, forward)
     names = names_of(graph, operands, forward)
+    uses = Counter(graph.roots)  # in the order of their first use
     return {
         "nodes": [
             {
@@ -88,14 +90,14 @@ def content_of(graph: Graph) -> dict[str, Any]:
                 "named": bool(node.label),
                 "op": node.op,
                 "data": number(node.data),
-                "role": role(node, graph),
+                "role": "root" if node in uses else role(node, graph),
                 "operands": [place[operand] for operand in operands.get(node, ())],
                 "group": groups.of.get(node, -1),
             }
             for node in graph.nodes
         ],
-        "roots": [place[node] for node in dict.fromkeys(graph.roots)],
-        "seeds": [number(float(graph.roots.count(node))) for node in dict.fromkeys(graph.roots)],
+        "roots": [place[node] for node in uses],
+        "seeds": [float(count) for count in uses.values()],
         "forward": [place[node] for node in forward],
         "steps": [
             [
@@ -119,8 +121,6 @@ def number(x: float) -> float | str:
 
 
 def role(node: Node, graph: Graph) -> str:
-    if node in graph.roots:
-        return "root"
     if node.operands:
         return "result"
     return "parameter" if node in graph.parameters else "input"
