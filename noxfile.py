@@ -86,6 +86,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def endurance(session: nox.Session) -> None:
+    """An hour of training in memory that stays flat, each time to the same bits; `-- 6`: 6 minutes."""
+    install(session, backends=BACKENDS, extras="training")
+    run = ("python", "-m", "reliability.endurance")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff: mistakes, order of imports, layout."""
     install(session, "ruff==0.17.5")  # another version may lay code out differently
