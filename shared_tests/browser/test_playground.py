@@ -245,6 +245,23 @@ def test_points_by_mouse(window):
     assert names["classes"] == [k for *_, k in shown] == [1, 0]
 
 
+@pytest.mark.parametrize("tool", ["add", "recolour", "delete"])
+def test_other_points_under_the_hand(window, tool):
+    """A point that is held when the points are replaced by others is let go."""
+    w = window("cython_core")
+    page = w.page
+    x, y, _ = w.ask("playground.points").pop()
+    page.click(f"[data-tool={tool}]")
+    page.mouse.move(*w.at(x, y))
+    page.mouse.down()
+    w.ask("document.querySelector('[data-dataset=own]').click()")
+    w.until("playground.points.length === 0")
+    if tool == "add":
+        page.mouse.move(*w.at(x + 0.3, y), steps=3)
+    page.mouse.up()
+    assert w.ask("playground.points") == []
+
+
 def test_points_by_keyboard(window):
     w = window("cython_core")
     w.page.focus("#plane")

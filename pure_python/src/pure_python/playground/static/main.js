@@ -220,7 +220,7 @@ const handlers = {
 
   points({ data, points, classes, axes, ranges, columns }) {
     Object.assign(view, { data, points, classes, axes, ranges });
-    editor.selected = -1;
+    editor.letGo();
     showColumns(columns, axes);
     showPointLine();
     showBrushes();

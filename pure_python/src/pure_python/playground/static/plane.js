@@ -179,6 +179,12 @@ export class PointEditor {
     event.stopPropagation();
   }
 
+  /** The points are others now: the one that was selected or is being dragged is gone. */
+  letGo() {
+    this.selected = -1;
+    this.drag = null;
+  }
+
   select(index) {
     this.selected = index;
     this.show();
