@@ -1,6 +1,5 @@
 """Threads: the long kernels of cython_core let others run, and disturb nobody's numbers."""
 
-import os
 import random
 import threading
 import time
@@ -93,29 +92,3 @@ def test_a_tape_is_for_one_thread():
             break
     assert {o for o in outcomes if not isinstance(o, str)} == {expected}
     assert any("another thread" in o for o in outcomes if isinstance(o, str))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_while_another_thread_is_at_it():
-    layer = cython_core.Layer(WIDTH, WIDTH, seed=1)
-    root = layer(cython_core.Vector(data(1, 2000))).sum()
-    walker = threading.Thread(target=root.backward)
-    walker.start()
-    time.sleep(0.01)
-    child = os.fork()
-    if child == 0:
-        x = cython_core.Value(3.0)
-        (x * x).backward()
-        os._exit(0 if x.grad == 6.0 else 1)
-    walker.join()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            break
-        time.sleep(0.01)
-    else:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        pytest.fail("backward in the child hangs")
-    assert os.waitstatus_to_exitcode(status) == 0

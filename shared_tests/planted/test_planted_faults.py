@@ -195,6 +195,17 @@ FAULTS = {
         append("gradcheck = lambda f, inputs, **options: True\n"),
         "graph", "test_gradcheck_finds_a_gradient_that_is_slightly_wrong", "must not pass",
     ),
+    "a counter that threads share": (
+        append("import time\nfrom faulty import engine\nserial = 0\n"
+               "def next_in_order():\n    global serial\n    now = serial\n    now % 100 or time.sleep(1e-5)\n"
+               "    serial = now + 1\n    return serial\n"
+               "engine.next_in_order = next_in_order\n"),
+        "threads_and_processes", "test_threads_with_graphs_of_their_own", "disturb each other",
+    ),
+    "threads that walk at once": (
+        append("from contextlib import nullcontext\nfrom faulty import engine\nengine.walking = nullcontext()\n"),
+        "threads_and_processes", "test_one_graph_in_several_threads", "hold a lock while backward runs",
+    ),
     "another default": (
         append("def softplus(self, beta): return self\nValue.softplus = softplus\n"),
         "names", "test_signature[faulty-Value-softplus]", "asks for `beta`",

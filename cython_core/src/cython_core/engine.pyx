@@ -86,35 +86,71 @@ cdef bint is_sequence(object x) except -1:
 # no_grad
 # ---------------------------------------------------------------------------------------------
 
-paused = ContextVar("trigrad_no_grad", default=False)
+# The innermost block that was entered here, open or not: tasks and threads that are started inside a
+# block begin with it, and may outlive it.
+paused = ContextVar("trigrad_no_grad", default=None)
 cdef Py_ssize_t no_grad_blocks = 0  # open anywhere: while none is, nobody asks the ContextVar
+
+
+cdef class Block:
+    cdef bint open
+    cdef Block before
 
 
 class no_grad(ContextDecorator):
     """A context manager, or decorator, inside which operations record no graph.
 
-    It holds for the thread and the asynchronous task that entered it.
+    It holds for the thread and the asynchronous task that entered it, and for tasks started inside.
     """
+
+    def __init__(self):
+        self._block = Block()
 
     def __enter__(self):
         global no_grad_blocks
+        cdef Block block = self._block
+        if block.open:
+            raise RuntimeError("this no_grad() is entered already: make one for each block")
+        block.before = innermost()
+        block.open = True
         no_grad_blocks += 1
-        self._before = paused.get()
-        paused.set(True)
+        paused.set(block)
         return self
 
     def __exit__(self, *exception):
         global no_grad_blocks
-        paused.set(self._before)
+        cdef Block block = self._block
+        block.open = False
         no_grad_blocks -= 1
+        if paused.get() is block:
+            paused.set(block.before)
+
+    def __call__(self, function):
+        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
+        suspends = (isasyncgenfunction, iscoroutinefunction, isgeneratorfunction)
+        if any([kind(function) for kind in suspends]):
+            raise TypeError(
+                "no_grad cannot decorate a coroutine or generator function: the block would end "
+                "before its first line runs. Write `with no_grad():` inside the function"
+            )
+        return super().__call__(function)
 
     def _recreate_cm(self):
-        return no_grad()  # each call of a decorated function remembers its own state before
+        return no_grad()  # each call of a decorated function is a block of its own
+
+
+cdef Block innermost():
+    """The innermost open block that holds here."""
+    cdef Block block = paused.get()
+    while block is not None and not block.open:
+        block = block.before
+    return block
 
 
 cdef inline bint recording() except -1:
     """Whether operations record a graph here."""
-    return no_grad_blocks == 0 or not paused.get()
+    return no_grad_blocks == 0 or innermost() is None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -2306,11 +2342,15 @@ cdef class Tape:
             raise TypeError(f"Tape needs a Value as its root, got {describe(root)}")
         self.refuse_another()
         initialised(cell_of(root))
-        free_plan(self.plan)
-        self.plan = NULL
-        self.root = root
-        self.record()
-        self.plan = make_plan(self.cells, self.count)
+        self.running = True  # a walk of another thread may have to be waited for
+        try:
+            free_plan(self.plan)
+            self.plan = NULL
+            self.root = root
+            self.record()
+            self.plan = make_plan(self.cells, self.count)
+        finally:
+            self.running = False
 
     cdef int refuse_another(self) except -1:
         if self.running:
@@ -2421,11 +2461,11 @@ cdef class Tape:
         catch_up_all()
         if p != NULL:
             p.current = False
-        if self.partly:
-            self.record()  # notes anew which elements are below the root
-        reserve(needed)
         self.running = True
         try:
+            if self.partly:
+                self.record()  # notes anew which elements are below the root
+            reserve(needed)
             for i in range(self.count - 1, -1, -1):
                 recompute(self.cells[i], self.partly)
         finally:
@@ -2435,13 +2475,17 @@ cdef class Tape:
     def backward(self, grad=1.0):
         """Value.backward on the recorded graph."""
         global ahead, root_ahead
-        cdef Plan *p = self.plan
-        cdef double above
+        cdef double above = as_float(grad)
         cdef Py_ssize_t i, root
+        self.refuse_another()
+        cdef Plan *p = self.plan
         if p == NULL:
-            self.root.backward(grad)
+            self.running = True
+            try:
+                self.root.backward(above)
+            finally:
+                self.running = False
             return
-        above = as_float(grad)
         if ahead != p:
             catch_up_all()
         for i in range(p.leaves if p.current else p.leaves + p.nodes):

@@ -8,6 +8,7 @@ summed over what was broadcast, and an element or a slice is a view of its array
 from __future__ import annotations
 
 import math
+import os
 import reprlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -1108,7 +1109,7 @@ class Value:
 
         The gradients of leaves accumulate over calls; those of all other nodes start from zero.
         """
-        run_backward(operations_below([self]), self, as_float(grad))
+        backpropagate(self, as_float(grad))
 
     def zero_grad(self) -> None:
         """Set grad to 0.0 on this Value."""
@@ -1206,7 +1207,7 @@ def record(data: Any, operation: Any, operands: tuple[Any, ...], context: Any = 
         node._pinned = node._lent = False
     node._data = data
     node._label = ""
-    if no_grad_blocks and paused.get():
+    if no_grad_blocks and innermost():
         node._operands, node._operation, node._context = (), None, None
     else:
         node._operands, node._operation, node._context = operands, operation, context
@@ -1247,6 +1248,27 @@ def operations_below(roots: Iterable[Value]) -> list[Any]:
     return found
 
 
+# Held while gradients are handed down: the passes of several threads run one after another, each as
+# a whole. Reentrant, since freeing something on the way can run a __del__ that calls backward.
+walking = threading.RLock()
+
+
+def after_fork() -> None:
+    """In the child only the thread that forked goes on: what another one held, nobody lets go."""
+    global walking
+    walking = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
+
+
+def backpropagate(root: Value, grad: Any) -> None:
+    """The backward pass from one root."""
+    with walking:
+        run_backward(operations_below([root]), root, grad)
+
+
 @quiet
 def run_backward(nodes: Sequence[Any], root: Value, grad: Any) -> None:
     """Hand the gradient of each node down to its operands; nodes in the order to visit them."""
@@ -1263,38 +1285,59 @@ def run_backward(nodes: Sequence[Any], root: Value, grad: Any) -> None:
 # no_grad
 # ---------------------------------------------------------------------------------------------
 
-paused: ContextVar[bool] = ContextVar("trigrad_no_grad", default=False)
-no_grad_blocks = 0  # how many are open anywhere: while none is, record need not ask the ContextVar
-no_grad_lock = threading.Lock()
+# The innermost block that was entered here, open or not: tasks and threads that are started inside a
+# block begin with it, and may outlive it.
+paused: ContextVar[no_grad | None] = ContextVar("trigrad_no_grad", default=None)
+no_grad_blocks: set[no_grad] = set()  # open anywhere: while none is, nobody asks the ContextVar
 
 
 class no_grad(ContextDecorator):
     """A context manager, or decorator, inside which operations record no graph.
 
-    It holds for the thread and the asynchronous task that entered it.
+    It holds for the thread and the asynchronous task that entered it, and for tasks started inside.
     """
 
+    _before: no_grad | None = None
+
     def __enter__(self) -> no_grad:
-        global no_grad_blocks
-        with no_grad_lock:
-            no_grad_blocks += 1
-        self._before = paused.get()
-        paused.set(True)
+        if self in no_grad_blocks:
+            raise RuntimeError("this no_grad() is entered already: make one for each block")
+        self._before = innermost()
+        no_grad_blocks.add(self)
+        paused.set(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        global no_grad_blocks
-        paused.set(self._before)
-        with no_grad_lock:
-            no_grad_blocks -= 1
+        no_grad_blocks.discard(self)
+        if paused.get() is self:
+            paused.set(self._before)
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
+        suspends = (isasyncgenfunction, iscoroutinefunction, isgeneratorfunction)
+        if any(kind(function) for kind in suspends):
+            raise TypeError(
+                "no_grad cannot decorate a coroutine or generator function: the block would end "
+                "before its first line runs. Write `with no_grad():` inside the function"
+            )
+        return super().__call__(function)
 
     def _recreate_cm(self) -> no_grad:
-        return no_grad()  # each call of a decorated function remembers its own state before
+        return no_grad()  # each call of a decorated function is a block of its own
+
+
+def innermost() -> no_grad | None:
+    """The innermost open block that holds here."""
+    block = paused.get()
+    while block is not None and block not in no_grad_blocks:
+        block = block._before
+    return block
 
 
 def recording() -> bool:
     """Whether operations record a graph here."""
-    return not (no_grad_blocks and paused.get())
+    return not no_grad_blocks or innermost() is None
 
 
 def unchanged(x: Any) -> bool:
@@ -2199,7 +2242,7 @@ class Vector(Value):
         seed = np.ones_like(self._data)
         if grad is not None:
             assign(seed, grad)
-        run_backward(operations_below([self]), self, seed)
+        backpropagate(self, seed)
 
     def zero_grad(self) -> None:
         """Set grad to 0.0 on every element."""
@@ -2430,13 +2473,15 @@ class Tape:
     and is written again by the backward after the next zero_grad: copy what you want to keep.
     """
 
-    __slots__ = ("_backward", "_forward", "_handed", "_nodes", "_root", "_uses", "_zeroed")
+    __slots__ = ("_backward", "_forward", "_handed", "_idle", "_nodes", "_root", "_uses", "_zeroed")
 
     def __init__(self, root: Value) -> None:
         if not isinstance(root, Value):
             raise TypeError(f"Tape needs a Value as its root, got {describe(root)}")
+        self._idle = threading.Lock()  # taken while it is at work
         self._root = root
-        self._nodes = operations_below([root])
+        with walking:
+            self._nodes = operations_below([root])
         for node in self._nodes:
             if node._operation is CUSTOM:
                 CUSTOM.recompute(node)
@@ -2506,6 +2551,13 @@ class Tape:
     def __len__(self) -> int:
         return sum(1 for node in self._nodes if not hasattr(node._operation, "source"))
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Tape cannot be copied or pickled: it belongs to the graph it recorded")
+
+    def _refuse_another(self) -> None:
+        if not self._idle.acquire(blocking=False):
+            raise RuntimeError("this Tape is at work in another thread: record one for each")
+
     def set(self, leaves: Any, values: Any) -> None:
         """Give leaves new data: a Value and what its data can be set from, or a sequence of each.
 
@@ -2530,9 +2582,13 @@ class Tape:
     @quiet
     def forward(self) -> Any:
         """Recompute every node from the leaves' present data; the root's data."""
-        for call in self._forward:
-            call()
-        return self._root.data
+        self._refuse_another()
+        try:
+            for call in self._forward:
+                call()
+            return self._root.data
+        finally:
+            self._idle.release()
 
     @quiet
     def backward(self, grad: Any = 1.0) -> None:
@@ -2540,6 +2596,14 @@ class Tape:
         seed: Any = np.ones_like(self._root._data) if self._root.ndim else as_float(grad)
         if self._root.ndim:
             assign(seed, grad)
+        self._refuse_another()
+        try:
+            with walking:
+                self._hand_down(seed)
+        finally:
+            self._idle.release()
+
+    def _hand_down(self, seed: Any) -> None:
         for leaf, gradient in self._handed:
             if leaf._grad is gradient:  # not zeroed since the last pass: this one is added to it
                 leaf._grad = gradient.copy()

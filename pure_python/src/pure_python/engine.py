@@ -8,6 +8,7 @@ conveniences: Vector, many Values at once, and Tape, the same record run again.
 from __future__ import annotations
 
 import math
+import os
 import reprlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -830,7 +831,7 @@ new = object.__new__
 
 def record(data: float, operation: Any, operands: tuple[Any, ...], context: Any = None) -> Value:
     """The node that an operation made: its result, and what backward will need."""
-    if no_grad_blocks and paused.get():
+    if no_grad_blocks and innermost():
         return Value(data)
     node = new(Value)  # without __init__, which checks what here is known to be right
     node._data = data
@@ -913,7 +914,7 @@ def record_block(
     data: list[float], operation: Any, operands: tuple[Value, ...], context: Any
 ) -> list[Value]:
     """The outputs of a block as Values."""
-    if no_grad_blocks and paused.get():
+    if no_grad_blocks and innermost():
         return [Value(y) for y in data]
     block = (Block(data, operation, operands, context),)
     return [record(y, OUTPUT, block, index) for index, y in enumerate(data)]
@@ -959,9 +960,25 @@ def operations_below(roots: Iterable[Value], from_zero: bool = False) -> list[An
     return found
 
 
+# Held while gradients are handed down: the passes of several threads run one after another, each as
+# a whole. Reentrant, since freeing something on the way can run a __del__ that calls backward.
+walking = threading.RLock()
+
+
+def after_fork() -> None:
+    """In the child only the thread that forked goes on: what another one held, nobody lets go."""
+    global walking
+    walking = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
+
+
 def backpropagate(roots: Sequence[Value], grads: Sequence[float]) -> None:
     """The backward pass from several roots at once."""
-    run_backward(operations_below(roots, from_zero=True), roots, grads)
+    with walking:
+        run_backward(operations_below(roots, from_zero=True), roots, grads)
 
 
 def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[float]) -> None:
@@ -990,38 +1007,59 @@ def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[f
 # no_grad
 # ---------------------------------------------------------------------------------------------
 
-paused: ContextVar[bool] = ContextVar("trigrad_no_grad", default=False)
-no_grad_blocks = 0  # how many are open anywhere: while none is, record need not ask the ContextVar
-no_grad_lock = threading.Lock()
+# The innermost block that was entered here, open or not: tasks and threads that are started inside a
+# block begin with it, and may outlive it.
+paused: ContextVar[no_grad | None] = ContextVar("trigrad_no_grad", default=None)
+no_grad_blocks: set[no_grad] = set()  # open anywhere: while none is, nobody asks the ContextVar
 
 
 class no_grad(ContextDecorator):
     """A context manager, or decorator, inside which operations record no graph.
 
-    It holds for the thread and the asynchronous task that entered it.
+    It holds for the thread and the asynchronous task that entered it, and for tasks started inside.
     """
 
+    _before: no_grad | None = None
+
     def __enter__(self) -> no_grad:
-        global no_grad_blocks
-        with no_grad_lock:
-            no_grad_blocks += 1
-        self._before = paused.get()
-        paused.set(True)
+        if self in no_grad_blocks:
+            raise RuntimeError("this no_grad() is entered already: make one for each block")
+        self._before = innermost()
+        no_grad_blocks.add(self)
+        paused.set(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        global no_grad_blocks
-        paused.set(self._before)
-        with no_grad_lock:
-            no_grad_blocks -= 1
+        no_grad_blocks.discard(self)
+        if paused.get() is self:
+            paused.set(self._before)
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
+        suspends = (isasyncgenfunction, iscoroutinefunction, isgeneratorfunction)
+        if any(kind(function) for kind in suspends):
+            raise TypeError(
+                "no_grad cannot decorate a coroutine or generator function: the block would end "
+                "before its first line runs. Write `with no_grad():` inside the function"
+            )
+        return super().__call__(function)
 
     def _recreate_cm(self) -> no_grad:
-        return no_grad()  # each call of a decorated function remembers its own state before
+        return no_grad()  # each call of a decorated function is a block of its own
+
+
+def innermost() -> no_grad | None:
+    """The innermost open block that holds here."""
+    block = paused.get()
+    while block is not None and block not in no_grad_blocks:
+        block = block._before
+    return block
 
 
 def recording() -> bool:
     """Whether operations record a graph here."""
-    return not (no_grad_blocks and paused.get())
+    return not no_grad_blocks or innermost() is None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1571,13 +1609,15 @@ class Tape:
     formula is not known. len(tape) is the number of operations.
     """
 
-    __slots__ = ("_nodes", "_root")
+    __slots__ = ("_idle", "_nodes", "_root")
 
     def __init__(self, root: Value) -> None:
         if not isinstance(root, Value):
             raise TypeError(f"Tape needs a Value as its root, got {describe(root)}")
+        self._idle = threading.Lock()  # taken while it is at work
         self._root = root
-        self._nodes = operations_below([root])
+        with walking:
+            self._nodes = operations_below([root])
         for node in self._nodes:
             if node._operation is CUSTOM:
                 CUSTOM.recompute(node)
@@ -1590,6 +1630,13 @@ class Tape:
             elif node._operation is not OUTPUT:
                 count += 1
         return count
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Tape cannot be copied or pickled: it belongs to the graph it recorded")
+
+    def _refuse_another(self) -> None:
+        if not self._idle.acquire(blocking=False):
+            raise RuntimeError("this Tape is at work in another thread: record one for each")
 
     def set(self, leaves: Any, values: Any) -> None:
         """Give leaves new data: a Value and a number, or a sequence of leaves and one of numbers.
@@ -1609,15 +1656,25 @@ class Tape:
 
     def forward(self) -> float:
         """Recompute every node from the leaves' present data; the root's data."""
-        for node in reversed(self._nodes):
-            node._operation.recompute(node)
-        return self._root._data
+        self._refuse_another()
+        try:
+            for node in reversed(self._nodes):
+                node._operation.recompute(node)
+            return self._root._data
+        finally:
+            self._idle.release()
 
     def backward(self, grad: SupportsFloat = 1.0) -> None:
         """Value.backward on the recorded graph."""
-        for node in self._nodes:
-            node._grad = 0.0
-        run_backward(self._nodes, [self._root], [as_float(grad)])
+        seed = as_float(grad)
+        self._refuse_another()
+        try:
+            with walking:
+                for node in self._nodes:
+                    node._grad = 0.0
+                run_backward(self._nodes, [self._root], [seed])
+        finally:
+            self._idle.release()
 
 
 def check_leaf(value: Value) -> None:
