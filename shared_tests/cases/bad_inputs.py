@@ -66,18 +66,23 @@ bad(
     "data = 'abc'",
     TypeError,
     lambda m: setattr(m.Value(1.0), "data", "abc"),
-    "'abc'",
-    "number",
+    exactly="Value needs a real number, got 'abc' (str)",
 )
-bad("value", "1.3", "data = None", TypeError, lambda m: setattr(m.Value(1.0), "data", None), "None")
+bad(
+    "value",
+    "1.3",
+    "data = None",
+    TypeError,
+    lambda m: setattr(m.Value(1.0), "data", None),
+    exactly="Value needs a real number, got None (NoneType)",
+)
 bad(
     "value",
     "1.3",
     "grad = 'abc'",
     TypeError,
     lambda m: setattr(m.Value(1.0), "grad", "abc"),
-    "'abc'",
-    "number",
+    exactly="Value needs a real number, got 'abc' (str)",
 )
 bad(
     "value",
@@ -85,18 +90,28 @@ bad(
     "label = 3",
     TypeError,
     lambda m: setattr(m.Value(1.0), "label", 3),
-    "label",
-    "3",
+    exactly="label must be a str, got 3",
 )
-bad("value", "1.3", "Value(1.0, label=3)", TypeError, lambda m: m.Value(1.0, label=3), "label", "3")
-for given in ((2,), (2, "f"), ((), "f", "", 3)):
+bad(
+    "value",
+    "1.3",
+    "Value(1.0, label=3)",
+    TypeError,
+    lambda m: m.Value(1.0, label=3),
+    exactly="label must be a str, got 3",
+)
+for given, what in (
+    ((2,), "operands must be a sequence, got 2 (int)"),
+    ((2, "f"), "operands must be a sequence, got 2 (int)"),
+    (((), "f", "", 3), "local_grads must be a sequence, got 3 (int)"),
+):
     bad(
         "value",
         "1.2",
         f"Value(1.0, {', '.join(map(repr, given))})",
         TypeError,
         lambda m, given=given: m.Value(1.0, *given),
-        "must be a sequence, got",
+        exactly=what,
     )
 bad("value", "1.3", "op = '+'", AttributeError, lambda m: setattr(m.Value(1.0), "op", "+"))
 bad(
@@ -136,24 +151,37 @@ for sign, apply in OPERATORS.items():
 bad("value", "1.9", "Value * 'abc'", TypeError, lambda m: m.Value(2.0) * "abc")
 bad("value", "1.9", "'abc' + Value", TypeError, lambda m: "abc" + m.Value(2.0))
 bad("value", "1.9", "Value + [1.0]", TypeError, lambda m: m.Value(2.0) + [1.0], arrays=False)
-bad("value", "1.9", "maximum('abc')", TypeError, lambda m: m.Value(2.0).maximum("abc"), "'abc'")
-bad("value", "1.9", "minimum(None)", TypeError, lambda m: m.Value(2.0).minimum(None), "None")
 bad(
     "value",
-    "1.8",
-    "Value < 'abc'",
+    "1.9",
+    "maximum('abc')",
     TypeError,
-    lambda m: m.Value(2.0) < "abc",
-    "not supported between instances",
+    lambda m: m.Value(2.0).maximum("abc"),
+    exactly="Value needs a real number, got 'abc' (str)",
 )
 bad(
     "value",
-    "1.8",
-    "Value >= None",
+    "1.9",
+    "minimum(None)",
     TypeError,
-    lambda m: m.Value(2.0) >= None,
-    "not supported between instances",
+    lambda m: m.Value(2.0).minimum(None),
+    exactly="Value needs a real number, got None (NoneType)",
 )
+for sign, compare in {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}.items():
+    for thing in ("abc", None, "2.5"):
+        bad(
+            "value",
+            "1.8",
+            f"Value {sign} {thing!r}",
+            TypeError,
+            lambda m, f=compare, x=thing: f(m.Value(2.0), x),
+            f"'{sign}' not supported between instances",
+        )
 
 ZERO, DOMAIN, LARGE = (
     "division by zero",
@@ -201,7 +229,14 @@ for name, error, call, expression, why in (
     ("Value(-1000).cosh()", OverflowError, lambda m: m.Value(-1000).cosh(), "cosh(-1000.0)", LARGE),
 ):
     bad("functions", "1.15", name, error, call, exactly=f"cannot compute {expression}: {why}")
-bad("functions", "1.7", "leaky_relu('a')", TypeError, lambda m: m.Value(1.0).leaky_relu("a"), "'a'")
+bad(
+    "functions",
+    "1.7",
+    "leaky_relu('a')",
+    TypeError,
+    lambda m: m.Value(1.0).leaky_relu("a"),
+    exactly="Value needs a real number, got 'a' (str)",
+)
 
 # Backward ------------------------------------------------------------------------------------
 
@@ -211,6 +246,7 @@ bad(
     "operands without local_grads",
     ValueError,
     lambda m: m.Value(1.0, (m.Value(2.0),), "f"),
+    exactly="a custom operation needs one local gradient for each operand, got 1 operands and 0 local gradients",
 )
 bad(
     "backward",
@@ -218,6 +254,30 @@ bad(
     "local_grads without operands",
     ValueError,
     lambda m: m.Value(1.0, (), "f", local_grads=(1.0,)),
+    exactly="a custom operation needs one local gradient for each operand, got 0 operands and 1 local gradients",
+)
+for name, arguments, got in (
+    ("operands alone", lambda v: {"operands": (v,)}, "1 operands and 0"),
+    ("an op alone", lambda v: {"op": "f"}, "0 operands and 0"),
+    ("local_grads alone", lambda v: {"local_grads": (1.0,)}, "0 operands and 1"),
+    ("empty local_grads alone", lambda v: {"local_grads": ()}, "0 operands and 0"),
+):
+    bad(
+        "backward",
+        "1.2",
+        name,
+        ValueError,
+        lambda m, a=arguments: m.Value(1.0, **a(m.Value(2.0))),
+        exactly="a custom operation needs one local gradient for each operand, "
+        f"got {got} local gradients",
+    )
+bad(
+    "backward",
+    "1.2",
+    "an op that is no str",
+    TypeError,
+    lambda m: m.Value(1.0, (m.Value(2.0),), 3, local_grads=(1.0,)),
+    exactly="op must be a str, got 3",
 )
 bad(
     "backward",
@@ -225,8 +285,7 @@ bad(
     "two operands, one local gradient",
     ValueError,
     lambda m: m.Value(1.0, (m.Value(2.0), m.Value(3.0)), "f", local_grads=(1.0,)),
-    "2",
-    "1",
+    exactly="a custom operation needs one local gradient for each operand, got 2 operands and 1 local gradients",
 )
 bad(
     "backward",
@@ -234,7 +293,7 @@ bad(
     "an operand that is a float",
     TypeError,
     lambda m: m.Value(1.0, (2.0,), "f", local_grads=(1.0,)),
-    "2.0",
+    exactly="an operand must be a Value, got 2.0",
 )
 bad(
     "backward",
@@ -242,7 +301,7 @@ bad(
     "a local gradient that is a str",
     TypeError,
     lambda m: m.Value(1.0, (m.Value(2.0),), "f", local_grads=("1",)),
-    "'1'",
+    exactly="Value needs a real number, got '1' (str)",
 )
 bad(
     "backward",
@@ -250,7 +309,7 @@ bad(
     "backward('one')",
     TypeError,
     lambda m: m.Value(1.0).backward("one"),
-    "'one'",
+    exactly="Value needs a real number, got 'one' (str)",
 )
 
 # Vector --------------------------------------------------------------------------------------
@@ -266,10 +325,32 @@ bad(
     "Vector of rows of 2 and 1",
     ValueError,
     lambda m: m.Vector([[1.0, 2.0], [3.0]]),
+    exactly="a Vector needs rows of one length, got 2, 1",
 )
-bad("vector", "1.20", "Vector('abc')", TypeError, lambda m: m.Vector("abc"))
-bad("vector", "1.20", "Vector(['a'])", TypeError, lambda m: m.Vector(["a"]), "'a'")
-bad("vector", "1.20", "Vector([None])", TypeError, lambda m: m.Vector([None]), "None")
+bad(
+    "vector",
+    "1.20",
+    "Vector('abc')",
+    TypeError,
+    lambda m: m.Vector("abc"),
+    exactly="Vector needs a sequence of Values, got 'abc' (str)",
+)
+bad(
+    "vector",
+    "1.20",
+    "Vector(['a'])",
+    TypeError,
+    lambda m: m.Vector(["a"]),
+    exactly="Value needs a real number, got 'a' (str)",
+)
+bad(
+    "vector",
+    "1.20",
+    "Vector([None])",
+    TypeError,
+    lambda m: m.Vector([None]),
+    exactly="Value needs a real number, got None (NoneType)",
+)
 for sign, apply in OPERATORS.items():
     bad(
         "vector",
@@ -293,8 +374,7 @@ bad(
     "list of 2 - Vector of 3",
     ValueError,
     lambda m: [1.0, 2.0] - m.Vector([1.0, 2.0, 3.0]),
-    "3",
-    "2",
+    exactly="a Vector of 3 and one of 2 cannot be combined",
 )
 bad(
     "vector",
@@ -306,15 +386,21 @@ bad(
 )
 bad("vector", "1.21", "Vector + 'abc'", TypeError, lambda m: m.Vector([1.0, 2.0, 3.0]) + "abc")
 bad("vector", "1.21", "Vector * None", TypeError, lambda m: m.Vector([1.0, 2.0]) * None)
-bad("vector", "1.21", "Vector + ['a', 'b']", TypeError, lambda m: m.Vector([1.0, 2.0]) + ["a", "b"])
+bad(
+    "vector",
+    "1.21",
+    "Vector + ['a', 'b']",
+    TypeError,
+    lambda m: m.Vector([1.0, 2.0]) + ["a", "b"],
+    exactly="Value needs a real number, got 'a' (str)",
+)
 bad(
     "vector",
     "1.22",
     "Vector of 3 @ Vector of 2",
     ValueError,
     lambda m: m.Vector([1.0, 2.0, 3.0]) @ m.Vector([1.0, 2.0]),
-    "3",
-    "2",
+    exactly="dot of 3 weights and 2 inputs",
 )
 bad(
     "vector",
@@ -322,8 +408,7 @@ bad(
     "Vector of 3 dot list of 2",
     ValueError,
     lambda m: m.Vector([1.0, 2.0, 3.0]).dot([1.0, 2.0]),
-    "3",
-    "2",
+    exactly="dot of 3 weights and 2 inputs",
 )
 for name in ("mean", "max", "min"):
     bad(
@@ -332,7 +417,7 @@ for name in ("mean", "max", "min"):
         f"{name}() of nothing",
         ValueError,
         lambda m, f=name: getattr(m.Vector([]), f)(),
-        name,
+        exactly=f"{name} needs at least one Value, got none",
     )
 bad(
     "vector",
@@ -340,6 +425,7 @@ bad(
     "data = list of another length",
     ValueError,
     lambda m: setattr(m.Vector([1.0, 2.0, 3.0]), "data", [1.0, 2.0]),
+    exactly="a Vector of 3 cannot be set from 2 numbers",
 )
 bad(
     "vector",
@@ -347,6 +433,7 @@ bad(
     "grad = list of another length",
     ValueError,
     lambda m: setattr(m.Vector([1.0, 2.0, 3.0]), "grad", [1.0, 2.0]),
+    exactly="a Vector of 3 cannot be set from 2 numbers",
 )
 bad(
     "vector",
@@ -354,6 +441,7 @@ bad(
     "data = ['a', 'b']",
     TypeError,
     lambda m: setattr(m.Vector([1.0, 2.0]), "data", ["a", "b"]),
+    exactly="Value needs a real number, got 'a' (str)",
 )
 for thing in ("x", "ab", b"ab", None, {0: 1.0, 1: 2.0}):
     for attribute in ("data", "grad"):
@@ -391,6 +479,7 @@ bad(
     "backward of another length",
     ValueError,
     lambda m: m.Vector([1.0, 2.0, 3.0]).backward([1.0, 2.0]),
+    exactly="a Vector of 3 cannot be set from 2 numbers",
 )
 bad(
     "vector",
@@ -419,27 +508,39 @@ bad(
     "dot of 3 and 2",
     ValueError,
     lambda m: m.dot([1.0, 2.0, 3.0], [1.0, 2.0]),
-    "3",
-    "2",
+    exactly="dot of 3 weights and 2 inputs",
 )
-bad("functional", "2.1", "dot('ab', [1, 2])", TypeError, lambda m: m.dot("ab", [1.0, 2.0]))
+bad(
+    "functional",
+    "2.1",
+    "dot('ab', [1, 2])",
+    TypeError,
+    lambda m: m.dot("ab", [1.0, 2.0]),
+    exactly="dot needs a sequence of Values and numbers, got 'ab' (str)",
+)
 bad(
     "functional",
     "2.1",
     "dot with a bias that is a str",
     TypeError,
     lambda m: m.dot([1.0], [1.0], "b"),
-    "'b'",
+    exactly="Value needs a real number, got 'b' (str)",
 )
-bad("functional", "2.1", "dot([None], [1])", TypeError, lambda m: m.dot([None], [1.0]), "None")
+bad(
+    "functional",
+    "2.1",
+    "dot([None], [1])",
+    TypeError,
+    lambda m: m.dot([None], [1.0]),
+    exactly="Value needs a real number, got None (NoneType)",
+)
 bad(
     "functional",
     "2.4",
     "linear with 3 inputs for 2",
     ValueError,
     lambda m: m.linear([1.0, 2.0, 3.0], [[1.0, 2.0]]),
-    "3",
-    "2",
+    exactly="dot of 2 weights and 3 inputs",
 )
 bad(
     "functional",
@@ -447,17 +548,28 @@ bad(
     "linear with two biases for one row",
     ValueError,
     lambda m: m.linear([1.0], [[1.0]], [1.0, 2.0]),
+    exactly="linear with 1 rows of weight and 2 biases",
 )
-for name, call in {
-    "weights that are numbers": lambda m: m.linear([1.0, 2.0], [1.0, 2.0]),
-    "inputs that are one number": lambda m: m.linear(1.0, [[1.0]]),
-    "a number among rows of weights": lambda m: m.linear([1.0, 2.0], [[1.0, 2.0], 3.0]),
-    "rows within rows of weights": lambda m: m.linear([1.0, 2.0], [[[1.0, 2.0]]]),
-    "a row of biases": lambda m: m.linear([1.0], [[1.0]], [[5.0]]),
-    "a row among inputs": lambda m: m.linear([1.0, [2.0]], [[1.0, 2.0]]),
-    "an input among rows": lambda m: m.linear([[1.0, 2.0], 3.0], [[1.0, 2.0]]),
-}.items():
-    bad("functional", "2.4", f"linear with {name}", TypeError, call)
+NO_SEQUENCE = "linear needs a sequence of Values and numbers, got "
+NO_NUMBER = "Value needs a real number, got "
+for name, parts, says in (
+    ("weights that are numbers", ([1.0, 2.0], [1.0, 2.0]), NO_SEQUENCE + "1.0 (float)"),
+    ("inputs that are one number", (1.0, [[1.0]]), NO_SEQUENCE + "1.0 (float)"),
+    ("a number among rows of weights", ([1.0, 2.0], [[1.0, 2.0], 3.0]), NO_SEQUENCE + "3.0 (float)"),
+    ("rows within rows of weights", ([1.0, 2.0], [[[1.0, 2.0]]]), NO_NUMBER + "[1.0, 2.0] (list)"),
+    ("a bias that is a number", ([1.0], [[1.0]], 5.0), NO_SEQUENCE + "5.0 (float)"),
+    ("a row of biases", ([1.0], [[1.0]], [[5.0]]), NO_NUMBER + "[5.0] (list)"),
+    ("a row among inputs", ([1.0, [2.0]], [[1.0, 2.0]]), NO_NUMBER + "[2.0] (list)"),
+    ("an input among rows", ([[1.0, 2.0], 3.0], [[1.0, 2.0]]), NO_SEQUENCE + "3.0 (float)"),
+):
+    bad(
+        "functional",
+        "2.4",
+        f"linear with {name}",
+        TypeError,
+        lambda m, p=parts: m.linear(*p),
+        exactly=says,
+    )
 bad(
     "functional",
     "2.1",
@@ -480,9 +592,17 @@ bad(
     "concatenate of a number",
     TypeError,
     lambda m: m.concatenate([m.Vector([1.0]), 2.0]),
+    exactly="Vector needs a sequence of Values, got 2.0 (float)",
 )
 for name in ("softmax", "log_softmax", "logsumexp", "mean", "rms_norm"):
-    bad("functional", "2", f"{name}([])", ValueError, lambda m, f=name: getattr(m, f)([]), name)
+    bad(
+        "functional",
+        "2",
+        f"{name}([])",
+        ValueError,
+        lambda m, f=name: getattr(m, f)([]),
+        exactly=f"{name} needs at least one Value, got none",
+    )
     bad(
         "functional",
         "2",
@@ -491,18 +611,37 @@ for name in ("softmax", "log_softmax", "logsumexp", "mean", "rms_norm"):
         lambda m, f=name: getattr(m, f)(["a"]),
         "'a'",
     )
-for name, call in {
-    "keys and values differ": lambda m: m.scaled_dot_product_attention(
-        [1.0], [[1.0], [2.0]], [[1.0]]
+for name, parts, says in (
+    (
+        "keys and values differ",
+        ([1.0], [[1.0], [2.0]], [[1.0]]),
+        " needs as many keys as values, got 2 and 1",
     ),
-    "query and key differ": lambda m: m.scaled_dot_product_attention([1.0], [[1.0, 2.0]], [[1.0]]),
-    "values differ": lambda m: m.scaled_dot_product_attention(
-        [1.0], [[1.0], [2.0]], [[1.0], [1.0, 2.0]]
-    ),
-    "no keys": lambda m: m.scaled_dot_product_attention([1.0], [], []),
-    "empty query": lambda m: m.scaled_dot_product_attention([], [[]], [[1.0]]),
-}.items():
-    bad("functional", "2.6", f"attention: {name}", ValueError, call)
+    ("query and key differ", ([1.0], [[1.0, 2.0]], [[1.0]]), ": a query of 1 and a key of 2"),
+    ("values differ", ([1.0], [[1.0], [2.0]], [[1.0], [1.0, 2.0]]), ": values of 1 and of 2"),
+    ("no keys", ([1.0], [], []), " needs as many keys as values, got 0 and 0"),
+    ("empty query", ([], [[]], [[1.0]]), " needs at least one Value, got none"),
+):
+    bad(
+        "functional",
+        "2.6",
+        f"attention: {name}",
+        ValueError,
+        lambda m, p=parts: m.scaled_dot_product_attention(*p),
+        exactly=f"scaled_dot_product_attention{says}",
+    )
+for part in range(3):
+    bad(
+        "functional",
+        "2.6",
+        f"attention: a str for part {part}",
+        TypeError,
+        lambda m, i=part: m.scaled_dot_product_attention(
+            *("ab" if i == 0 else [1.0], ["ab"] if i == 1 else [[1.0]], ["ab"] if i == 2 else [[1.0]])
+        ),
+        exactly="scaled_dot_product_attention needs a sequence of Values and numbers, got 'ab' (str)",
+        arrays=False,
+    )
 for name in ("mse_loss", "hinge_loss", "binary_cross_entropy_with_logits"):
     bad(
         "functional",
@@ -510,8 +649,7 @@ for name in ("mse_loss", "hinge_loss", "binary_cross_entropy_with_logits"):
         f"{name} of 2 and 1",
         ValueError,
         lambda m, f=name: getattr(m, f)([0.5, 0.5], [1.0]),
-        "2",
-        "1",
+        exactly=f"{name} of 2 predictions and 1 targets",
     )
     bad(
         "functional",
@@ -519,7 +657,7 @@ for name in ("mse_loss", "hinge_loss", "binary_cross_entropy_with_logits"):
         f"{name} of nothing",
         ValueError,
         lambda m, f=name: getattr(m, f)([], []),
-        name,
+        exactly=f"{name} needs at least one prediction, got none",
     )
     bad(
         "functional",
@@ -535,9 +673,7 @@ bad(
     "hinge_loss label 0",
     ValueError,
     lambda m: m.hinge_loss([1.0, 2.0], [1.0, 0.0]),
-    "-1",
-    "1",
-    "0.0",
+    exactly="hinge_loss needs labels -1 and 1, got 0.0",
 )
 bad(
     "functional",
@@ -545,7 +681,7 @@ bad(
     "hinge_loss label nan",
     ValueError,
     lambda m: m.hinge_loss([1.0], [nan]),
-    "nan",
+    exactly="hinge_loss needs labels -1 and 1, got nan",
 )
 bad(
     "functional",
@@ -553,7 +689,7 @@ bad(
     "binary_cross_entropy target 1.5",
     ValueError,
     lambda m: m.binary_cross_entropy_with_logits([1.0], [1.5]),
-    "1.5",
+    exactly="binary_cross_entropy_with_logits needs targets from 0 to 1, got 1.5",
 )
 bad(
     "functional",
@@ -561,7 +697,7 @@ bad(
     "binary_cross_entropy target nan",
     ValueError,
     lambda m: m.binary_cross_entropy_with_logits([1.0], [nan]),
-    "nan",
+    exactly="binary_cross_entropy_with_logits needs targets from 0 to 1, got nan",
 )
 bad(
     "functional",
@@ -569,7 +705,7 @@ bad(
     "cross_entropy class 1.5",
     TypeError,
     lambda m: m.cross_entropy([1.0, 2.0], 1.5),
-    "1.5",
+    exactly="a class is an integer index, got 1.5 (float)",
 )
 bad(
     "functional",
@@ -577,7 +713,7 @@ bad(
     "cross_entropy class 1.0",
     TypeError,
     lambda m: m.cross_entropy([[1.0, 2.0]], [1.0]),
-    "1.0",
+    exactly="a class is an integer index, got 1.0 (float)",
 )
 bad(
     "functional",
@@ -585,7 +721,7 @@ bad(
     "cross_entropy class 2 of 2",
     ValueError,
     lambda m: m.cross_entropy([1.0, 2.0], 2),
-    "2",
+    exactly="a class is an index from 0 to 1, got 2",
 )
 bad(
     "functional",
@@ -593,7 +729,7 @@ bad(
     "cross_entropy class -1",
     ValueError,
     lambda m: m.cross_entropy([1.0, 2.0], -1),
-    "-1",
+    exactly="a class is an index from 0 to 1, got -1",
 )
 bad(
     "functional",
@@ -601,8 +737,16 @@ bad(
     "cross_entropy of 1 row, 2 classes",
     ValueError,
     lambda m: m.cross_entropy([[1.0, 2.0]], [0, 1]),
+    exactly="cross_entropy of 1 predictions and 2 targets",
 )
-bad("functional", "2.7", "cross_entropy of nothing", ValueError, lambda m: m.cross_entropy([], []))
+bad(
+    "functional",
+    "2.7",
+    "cross_entropy of nothing",
+    ValueError,
+    lambda m: m.cross_entropy([], []),
+    exactly="cross_entropy of 1 predictions and 0 targets",
+)
 bad(
     "functional",
     "2.7",
@@ -617,6 +761,7 @@ bad(
     "cross_entropy of ragged rows",
     ValueError,
     lambda m: m.cross_entropy([[1.0, 2.0], [1.0]], [0, 0]),
+    exactly="cross_entropy with rows of 2 and 1 logits",
 )
 
 # nn ------------------------------------------------------------------------------------------
@@ -693,14 +838,21 @@ bad(
     lambda m: m.Layer(2, 4)([1.0]),
     exactly="Layer(2, 4) expects 2 inputs, got 1",
 )
-bad("nn", "3.6", "Layer(2, 4) of 0", ValueError, lambda m: m.Layer(2, 4)([]))
+bad(
+    "nn",
+    "3.6",
+    "Layer(2, 4) of 0",
+    ValueError,
+    lambda m: m.Layer(2, 4)([]),
+    exactly="Layer(2, 4) expects 2 inputs, got 0",
+)
 bad(
     "nn",
     "3.6",
     "MLP(2, [4, 1]) of 3",
     ValueError,
     lambda m: m.MLP(2, [4, 1])([1.0, 2.0, 3.0]),
-    "expects 2 inputs, got 3",
+    exactly="MLP(2, [4, 1]) expects 2 inputs, got 3",
 )
 bad(
     "nn",
@@ -708,7 +860,7 @@ bad(
     "one short row of a batch",
     ValueError,
     lambda m: m.Layer(2, 4)([[1.0, 2.0]] * 5 + [[1.0]]),
-    "Layer(2, 4) expects 2 inputs, got 1 in row 5",
+    exactly="Layer(2, 4) expects 2 inputs, got 1 in row 5",
 )
 bad(
     "nn",
@@ -716,16 +868,19 @@ bad(
     "a batch of long rows",
     ValueError,
     lambda m: m.Layer(2, 4)([[1.0, 2.0, 3.0]] * 4),
-    "Layer(2, 4) expects 2 inputs, got 3",
+    exactly="Layer(2, 4) expects 2 inputs, got 3 in row 0",
 )
-for name, thing in (("a number", 3), ("a Value", None)):
+for name, thing, shown in (
+    ("a number", 3, "3 (int)"),
+    ("a Value", None, "Value(3.0, grad=0.0) (Value)"),
+):
     bad(
         "nn",
         "3.5",
         f"{name} among rows",
         TypeError,
         lambda m, x=thing: m.MLP(2, [3, 1])([[1, 2], m.Value(3) if x is None else x]),
-        "MLP(2, [3, 1]) needs a sequence of Values and numbers, got ",
+        exactly=f"MLP(2, [3, 1]) needs a sequence of Values and numbers, got {shown}",
     )
 bad(
     "nn",
@@ -735,7 +890,14 @@ bad(
     lambda m: m.MLP(2, [3, 1])([1, [2, 3]]),
     exactly="Value needs a real number, got [2, 3] (list)",
 )
-bad("nn", "3.4", "a str as input", TypeError, lambda m: m.Layer(2, 4)(["a", "b"]))
+bad(
+    "nn",
+    "3.4",
+    "a str as input",
+    TypeError,
+    lambda m: m.Layer(2, 4)(["a", "b"]),
+    exactly="Value needs a real number, got 'a' (str)",
+)
 
 
 def misfit(change):
@@ -897,7 +1059,7 @@ bad(
     "nesterov without momentum",
     ValueError,
     lambda m: m.SGD(weights(m), lr=0.1, nesterov=True),
-    "nesterov",
+    exactly="nesterov needs a momentum above 0 and no dampening",
 )
 bad(
     "optim",
@@ -905,7 +1067,7 @@ bad(
     "nesterov with dampening",
     ValueError,
     lambda m: m.SGD(weights(m), lr=0.1, momentum=0.9, dampening=0.1, nesterov=True),
-    "nesterov",
+    exactly="nesterov needs a momentum above 0 and no dampening",
 )
 for value in (0.9, None, "ab"):
     bad(
@@ -1012,7 +1174,7 @@ bad(
     "Tape of a custom operation",
     ValueError,
     lambda m: m.Tape(m.Value(1.0, (m.Value(2.0),), "f", local_grads=(1.0,)) + 1.0),
-    "'f'",
+    exactly="the custom operation 'f' cannot be recomputed: it is known by its result and local gradients, not by its formula. Build its part of the graph anew instead",
 )
 bad(
     "graph",

@@ -1,6 +1,7 @@
 """Value: a number, and what can be done with it without gradients."""
 
 import math
+import numbers
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_prints(backend):
     v = backend.Value(2) / backend.Value(2.3)
     assert repr(v) == "Value(0.8695652173913044, grad=0.0)", "repr shows data and grad"
     v.grad = -1.5
-    assert repr(v) == "Value(0.8695652173913044, grad=-1.5)"
+    assert repr(v) == f"{v}" == "Value(0.8695652173913044, grad=-1.5)"
     assert f"{v:.4f}" == "0.8696", "formatting a Value formats its data"
     assert f"{v:8.2e}" == "8.70e-01"
     assert repr(backend.Value(math.nan)) == "Value(nan, grad=0.0)"
@@ -258,6 +259,43 @@ def test_detach(backend):
     v = backend.Value(2.0) * 3.0
     d = v.detach()
     assert d is not v and d.data == 6.0 and d.operands == () and d.op == "" and d.grad == 0.0
+
+
+def test_compares_with_an_index(backend):
+    """Rules 1.1 and 1.8: what has `__index__` alone is a number here too."""
+
+    class Three:
+        def __index__(self):
+            return 3
+
+    v = backend.Value(3.0)
+    assert v <= Three() and v >= Three() and not v < Three() and not v > Three()
+
+
+def test_what_is_no_real_number(backend):
+    """Rules 1.1 and 1.9: neither a complex number nor an array, though float() may take them."""
+
+    class OneComplex(numbers.Complex):
+        """As NumPy's complex numbers: `float` drops the imaginary part."""
+
+        def __float__(self):
+            return 1.0
+
+    OneComplex.__abstractmethods__ = frozenset()
+
+    class OneElement:
+        """As an array of one element."""
+
+        ndim = 1
+
+        def __float__(self):
+            return 1.0
+
+    for thing in (OneComplex(), *(() if backend.arrays else (OneElement(),))):
+        with pytest.raises(TypeError, match="^Value needs a real number, got .*One"):
+            backend.Value(thing)
+        with pytest.raises(TypeError, match="not supported between instances"):
+            assert backend.Value(2.0) < thing
 
 
 @pytest.mark.parametrize("case", of_chapter("value"), ids=str)

@@ -195,6 +195,70 @@ def test_operators_at_the_edges(backend, operation, form):
     assert not complaints, f"{len(complaints)} pairs, first of all: " + "; ".join(complaints[:3])
 
 
+# What was given, the data that was set since, and the slopes there: C's, where Python's would raise.
+inf, nan = math.inf, math.nan
+MOVED = [
+    ("sin", 0.5, inf, nan),
+    ("cos", 0.5, -inf, nan),
+    ("sinh", 0.5, 1000.0, inf),
+    ("sinh", 0.5, -1000.0, inf),
+    ("cosh", 0.5, 1000.0, inf),
+    ("cosh", 0.5, -1000.0, -inf),
+    ("log", 2.0, 0.0, inf),
+    ("log", 2.0, -0.0, -inf),
+    ("log", 2.0, -4.0, -0.25),
+    ("log1p", 0.5, -1.0, inf),
+    ("asin", 0.5, 2.0, nan),
+    ("acos", 0.5, -1.0, -inf),
+    ("acosh", 2.0, 0.5, nan),
+    ("atanh", 0.5, 1.0, inf),
+    ("atanh", 0.5, 3.0, -0.125),
+    ("silu", 0.5, -1000.0, 0.0),
+]
+MOVED_PAIRS = [
+    ("/", (1.0, 2.0), (1.0, 0.0), (inf, -inf)),
+    ("/", (1.0, 2.0), (1.0, -0.0), (-inf, inf)),
+    ("/", (-1.0, 2.0), (1.0, 0.0), (inf, inf)),
+    ("/", (0.0, 2.0), (1.0, 0.0), (inf, nan)),
+    ("/", (nan, 2.0), (1.0, 0.0), (inf, nan)),
+    ("**", (2.0, 3.0), (0.0, -1.0), (-inf, -inf)),
+    ("**", (2.0, 3.0), (-0.0, -1.0), (-inf, -inf)),
+    ("**", (2.0, 3.0), (0.0, -2.0), (-inf, -inf)),
+    ("**", (2.0, 3.0), (-0.0, -2.0), (inf, -inf)),
+    ("**", (2.0, 3.0), (-2.0, 0.5), (nan, nan)),
+    ("**", (2.0, 3.0), (1e200, 4.0), (inf, 8.0 * math.log(1e200))),
+    ("**", (2.0, 3.0), (-1e200, 3.0), (inf, nan)),
+    ("**", (2.0, 3.0), (-1e200, 4.0), (-inf, nan)),
+    ("**", (2.0, 3.0), (1e-200, -2.0), (-inf, 8.0 * math.log(1e-200))),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "moved", "slope"), MOVED)
+def test_slopes_where_data_has_moved(backend, name, given, moved, slope):
+    """Rule 1.16: a slope is taken at the data of now, and it never raises."""
+    v = backend.Value(given)
+    y = getattr(v, name)()
+    v.data = moved
+    y.backward()
+    assert close(v.grad, slope), (
+        f"the slope of {name} is {v.grad!r} where x moved from {given} to {moved}, expected {slope!r}"
+    )
+
+
+@pytest.mark.parametrize(("name", "given", "moved", "slopes"), MOVED_PAIRS)
+def test_slopes_where_both_operands_have_moved(backend, name, given, moved, slopes):
+    """Rule 1.16: the same of the operators; what they gave stays what it was."""
+    operation = next(op for op in BINARY if op.name == name)
+    a, b = map(backend.Value, given)
+    y = operation.apply(a, b)
+    a.data, b.data = moved
+    y.backward()
+    assert close(a.grad, slopes[0]) and close(b.grad, slopes[1]), (
+        f"the slopes of {operation.expression(*given)} at {moved} are {a.grad!r} and {b.grad!r}, "
+        f"expected {slopes}"
+    )
+
+
 TORCH_OPERATIONS = {
     "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow,
     "maximum": torch.maximum, "minimum": torch.minimum,
@@ -229,6 +293,26 @@ def test_same_operand_twice(backend, operation):
     assert close(x.grad, left + right), (
         f"the slope of x {operation} x is {x.grad!r}, expected {left + right!r}"
     )
+
+
+@each_operation
+def test_no_grad_of_operators(backend, operation):
+    """Rule 1.13: every operator, and with a number on either side."""
+    a, b = backend.Value(1.7), backend.Value(2.5)
+    with backend.no_grad():
+        results = [operation.apply(a, b), operation.apply(a, 2.5)]
+        results += [operation.apply(1.7, b)] if operation.operator else []
+    for y in results:
+        assert y.operands == () and y.op == "", f"{y!r} remembers its operands"
+        assert y.data == operation.value(1.7, 2.5)
+
+
+@each_function
+def test_no_grad_of_functions(backend, function):
+    """Rule 1.13: every function."""
+    with backend.no_grad():
+        y = function.apply(backend.Value(function.points[0]))
+    assert y.operands == () and y.op == ""
 
 
 def test_overflow_is_silent_in_sums_and_products(backend):
