@@ -217,6 +217,18 @@ def test_known_values(backend):
     expect("its gradient", grads(x), [-0.9099694268296196, 0.24472847105479764, 0.6652409557748219])
 
 
+@either
+def test_digits_beside_a_logit_far_above_all_others(backend, as_vectors):
+    """Rule 1.16: what is left of a loss beside a 1 is not rounded away, as PyTorch's is."""
+    x = (backend.Vector if as_vectors else list)([-60.0, 0.0, -40.0])
+    small = 4.2483542640481e-18  # log(1 + e^-40 + e^-60), computed with mpmath
+    assert close(backend.logsumexp(x).data, small, 1e-15)
+    assert close(floats(backend.log_softmax(x))[1], -small, 1e-15)
+    assert close(backend.cross_entropy(x, 1).data, small, 1e-15)
+    assert close(floats(backend.logsumexp([x, [3.0, 3.0, 3.0]]))[0], small, 1e-15)
+    assert close(backend.cross_entropy([x, x], [1, 1]).data, small, 1e-15)
+
+
 def test_a_slope_too_large_for_a_float_is_inf(backend):
     """Rules 1.10 and 1.16: slopes are taken at the data of now, and never raise."""
     x = backend.Value(0.0)

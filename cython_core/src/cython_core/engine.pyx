@@ -717,13 +717,26 @@ cdef double exps_of(double *xs, double m, double *ys, Py_ssize_t count) noexcept
 
 cdef double log_of_sum(double *xs, Py_ssize_t count) noexcept nogil:
     """log Σ exp(x), stable."""
-    cdef double m = largest(xs, count), s = 0.0
+    cdef double m = largest(xs, count), s = 0.0, rest = 0.0, e
     cdef Py_ssize_t i
     if m - m != 0.0 and m == m:
         return m
     for i in range(count):
-        s += exp(xs[i] - m)
-    return m + log(s)
+        e = exp(xs[i] - m)
+        s += e
+        rest += 0.0 if e == 1.0 else e
+    return m + (log1p(rest) if s < 2.0 else log(s))
+
+
+cdef double log_of_total(double s, double *exps, Py_ssize_t count) noexcept nogil:
+    """log s, the sum of exps, the largest of which is 1.0. The digits of a small rest are kept."""
+    cdef double rest = 0.0
+    cdef Py_ssize_t i
+    if not s < 2.0:
+        return log(s)
+    for i in range(count):
+        rest += 0.0 if exps[i] == 1.0 else exps[i]
+    return log1p(rest)
 
 
 cdef inline void divide_by(double s, double *xs, double *ys, Py_ssize_t count) noexcept nogil:
@@ -753,6 +766,7 @@ cdef int compute(Cell *c) except -1:
     cdef double *xs = scratch
     cdef double *row
     cdef double *saved
+    cdef double *exps
     cdef int code = c.code
     if code >= SOFTMAX:
         f.computed = f.data
@@ -807,7 +821,8 @@ cdef int compute(Cell *c) except -1:
         for i in range(f.n):
             row = xs + i * f.m
             m = largest(row, f.m)
-            s = log(exps_of(row, m, saved + i * f.m, f.m))
+            exps = saved + i * f.m
+            s = log_of_total(exps_of(row, m, exps, f.m), exps, f.m)
             y += s - (row[<Py_ssize_t>f.constants[i]] - m)
         y /= f.n
     c.data.number = y

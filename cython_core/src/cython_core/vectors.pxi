@@ -369,7 +369,7 @@ cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
             softmax(xs, ys, n)
         elif code == LOG_SOFTMAX:
             m = largest(xs, n)
-            s = log(exps_of(xs, m, ys, n))
+            s = log_of_total(exps_of(xs, m, ys, n), ys, n)
             for i in range(n):
                 ys[i] = (xs[i] - m) - s
         elif code == LOGSUMEXP_OF_ROWS:

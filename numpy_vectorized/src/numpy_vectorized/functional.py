@@ -334,7 +334,18 @@ def lengths_of(rows: Any) -> list[int]:
 def log_of_sum(x: Any, axes: tuple[int, ...]) -> Any:
     m = x.max(axis=axes, keepdims=True)
     m = np.where(np.isfinite(m), m, 0.0).astype(x.dtype, copy=False)  # inf - inf would be nan
-    return m + np.log(np.exp(x - m).sum(axis=axes, keepdims=True))
+    exps = np.exp(x - m)
+    return m + log_of_total(exps.sum(axis=axes, keepdims=True), exps, axes)
+
+
+def log_of_total(totals: Any, exps: Any, axes: Any) -> Any:
+    """log of the sums of exps, the largest of which are 1. The digits of a small rest are kept."""
+    logs = np.log(totals)
+    small = (totals >= 1.0) & (totals < 2.0)
+    if small.any():
+        rest = np.where(exps == 1.0, ZERO[exps.dtype], exps).sum(axis=axes)
+        np.log1p(rest.reshape(logs.shape), out=logs, where=small)
+    return logs
 
 
 def softmax_of(x: Any) -> Any:
@@ -349,7 +360,8 @@ def softmax_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
 
 def log_softmax_of(x: Any) -> Any:
     shifted = x - x.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    exps = np.exp(shifted)
+    shifted -= log_of_total(exps.sum(axis=-1, keepdims=True), exps, -1)
     return shifted
 
 
@@ -656,7 +668,7 @@ def cross_entropy_parts(x: Any, picked: Any) -> Any:
 
 
 def cross_entropy_of(shifted: Any, exps: Any, totals: Any, picked: Any) -> Any:
-    terms = np.log(totals)
+    terms = log_of_total(totals, exps, 0)
     terms -= shifted.take(picked)
     return total(terms) / terms.size
 

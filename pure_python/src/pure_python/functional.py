@@ -129,7 +129,13 @@ def log_of_sum(xs: list[float]) -> float:
     m = largest(xs)
     if math.isinf(m):
         return m
-    return m + math.log(total([math.exp(x - m) for x in xs]))
+    return m + log_of_total([math.exp(x - m) for x in xs])
+
+
+def log_of_total(exps: list[float]) -> float:
+    """log Σ exps, the largest of which is 1.0. The digits of a small rest beside it are kept."""
+    s = total(exps)
+    return math.log1p(total([e for e in exps if e != 1.0])) if s < 2.0 else math.log(s)
 
 
 def softmax_of(xs: list[float]) -> list[float]:
@@ -146,7 +152,7 @@ def softmax_contributions(xs: list[float], ys: list[float], above: Sequence[floa
 
 def log_softmax_of(xs: list[float]) -> list[float]:
     m = largest(xs)
-    log_total = math.log(total([math.exp(x - m) for x in xs]))
+    log_total = log_of_total([math.exp(x - m) for x in xs])
     return [(x - m) - log_total for x in xs]
 
 
@@ -366,7 +372,7 @@ def cross_entropy_of(xs: list[float], classes: list[int], width: int) -> float:
     for i, c in enumerate(classes):
         row = xs[i * width : (i + 1) * width]
         m = largest(row)
-        terms.append(math.log(total([math.exp(x - m) for x in row])) - (row[c] - m))
+        terms.append(log_of_total([math.exp(x - m) for x in row]) - (row[c] - m))
     return total(terms) / len(classes)
 
 
