@@ -18,7 +18,7 @@ import nox
 BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
 TORCH = "torch==2.13.0"  # the reference of the tests: another version may differ in the last digit
 MICROGRAD = "micrograd==0.1.0"  # whose losses ours have to be
-SUITE = ("pytest>=8.4", "hypothesis>=6.100")
+SUITE = ("pytest>=8.4", "hypothesis>=6.100", "mpmath>=1.3")
 # pyperf: its file format and statistics tools for the times; psutil: resident memory; threadpoolctl:
 # which BLAS computed.
 BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
@@ -83,6 +83,14 @@ def bench(session: nox.Session) -> None:
             session.warn(f"{peer} cannot be installed here: the benchmark goes on without it")
     # The working folder stays off the path, so the folder that `benchmarks` lies in is named.
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
+def accuracy(session: nox.Session) -> None:
+    """Values and derivatives against mpmath, in units of the last place; `-- 2000`: fewer points."""
+    install(session, *SUITE, torch=True, backends=BACKENDS)
+    run = ("python", "-m", "reliability.accuracy")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
 
 
 @nox.session

@@ -104,7 +104,7 @@ def test_what_is_to_be_installed_for_an_engine_of_ones_own():
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
-    own = {"cases", "interface_stub", *BACKENDS}
+    own = {"cases", "interface_stub", "reliability", *BACKENDS}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     named = re.search(r"pip install (.+)\npython -m pytest", readme)[1].split()
     assert imported - own - sys.stdlib_module_names <= {n.partition("==")[0] for n in named}
