@@ -783,8 +783,6 @@ class Value:
 
     def _composition(self) -> tuple[Any, ...] | None:
         """Of a fused dot product: weights, inputs, bias, activation, gradient at the sum."""
-        if self._operation is None:
-            return None
         compose = getattr(self._operation, "compose", None)
         parts: tuple[Any, ...] | None = compose(self) if compose else None
         return parts
@@ -877,11 +875,14 @@ class Block:
     def _start_from(self, zero: float) -> None:
         self.gradients = [zero] * len(self._data)
 
-    _grad = property(None, _start_from, doc="Set to 0.0 by backward, as on any other node.")
+    _grad = property(None, _start_from)  # set to 0.0 by backward, as on any other node
 
 
 class Output:
-    """The operation of a Value that is one output of a block, the one at node._context."""
+    """The operation of a Value that is one output of a block, the one at node._context.
+
+    run_backward gathers its gradient with those of the other outputs.
+    """
 
     __slots__ = ()
 
@@ -891,9 +892,6 @@ class Output:
 
     def recompute(self, node: Value) -> None:
         node._data = node._operands[0]._data[node._context]
-
-    def backward(self, node: Value) -> None:
-        node._operands[0].gradients[node._context] += node._grad
 
     def local_gradients(self, node: Value) -> tuple[float, ...]:
         block = node._operands[0]
@@ -914,8 +912,6 @@ def record_block(
     data: list[float], operation: Any, operands: tuple[Value, ...], context: Any
 ) -> list[Value]:
     """The outputs of a block as Values."""
-    if no_grad_blocks and innermost():
-        return [Value(y) for y in data]
     block = (Block(data, operation, operands, context),)
     return [record(y, OUTPUT, block, index) for index, y in enumerate(data)]
 
@@ -987,7 +983,7 @@ def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[f
         root._grad += grad
     for node in nodes:
         operation = node._operation
-        if operation is ADD:  # the three most common are written out, to the same effect
+        if operation is ADD:  # the two most common are written out, to the same effect
             a, b = node._operands
             above = node._grad
             a._grad += above
