@@ -74,8 +74,12 @@ def started(backend: str, *args: str):
         assert found, f"no address: {line!r} {process.stderr.read() if not line else ''}"
         yield Playground(process, found[0])
     finally:
-        process.kill()
-        process.wait()
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         process.stdout.close()
         process.stderr.close()
 
