@@ -25,6 +25,8 @@ BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
 # nbclient: runs the cells in a kernel, which is ipykernel; nbformat: reads and writes the files.
 NOTEBOOKS = ("nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29")
 BROWSER = (*NOTEBOOKS, "playwright>=1.50")  # drives the chromium that is installed, brings none
+COVERAGE = "coverage>=7.10"  # measures processes that tests start
+BUILD = ("meson-python>=0.18", "Cython>=3.1", "ninja")  # of cython_core, without isolation
 PEERS = ("micrograd==0.1.0", "jax>=0.7", "casadi>=3.7", "autograd>=1.8", "mygrad>=2.3")
 
 nox.needs_version = ">=2025.2.9"
@@ -98,6 +100,42 @@ def endurance(session: nox.Session) -> None:
     """An hour of training in memory that stays flat, each time to the same bits; `-- 6`: 6 minutes."""
     install(session, backends=BACKENDS, extras="training")
     run = ("python", "-m", "reliability.endurance")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Faults planted in pure_python one by one: the suite has to notice; `-- --sample 100` of them."""
+    extras = "drawing,saving"
+    install(session, *SUITE, COVERAGE, torch=True, backends=["pure_python"], extras=extras)
+    run = ("python", "-m", "reliability.mutation")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The lines and branches that the whole suite executes, those of the compiled core too."""
+    install(session, *SUITE, *BROWSER, MICROGRAD, COVERAGE, torch=True)
+    install(session, backends=["pure_python", "numpy_vectorized"], extras="training,playground")
+    install(session, *BUILD)
+    # The compiler notes beside the objects what to count, and Python writes the counts there.
+    build = Path(session.create_tmp(), "cython_core").resolve()
+    options = (f"build-dir={build}", "setup-args=-Db_coverage=true", "setup-args=-Dbuildtype=debug")
+    session.run_install(
+        *(
+            "python",
+            "-m",
+            "pip",
+            "install",
+            "--no-build-isolation",
+            "--force-reinstall",
+            "--no-deps",
+        ),
+        *(f"--config-settings={option}" for option in options),
+        "./cython_core",
+        silent=True,
+    )
+    run = ("python", "-m", "reliability.coverage", str(build))
     session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
 
 
