@@ -779,8 +779,7 @@ for name, make in {
         f"{name} activation swish",
         ValueError,
         lambda m, f=make: f(m, activation="swish"),
-        "swish",
-        *ACTIVATIONS,
+        exactly=f"unknown activation 'swish': choose one of {', '.join(ACTIVATIONS)}",
     )
     bad(
         "nn",
@@ -788,8 +787,7 @@ for name, make in {
         f"{name} init normal",
         ValueError,
         lambda m, f=make: f(m, init="normal"),
-        "normal",
-        *INITS,
+        exactly=f"unknown init 'normal': choose one of {', '.join(INITS)}",
     )
 bad(
     "nn",
@@ -797,16 +795,23 @@ bad(
     "MLP output_activation swish",
     ValueError,
     lambda m: m.MLP(2, [1], output_activation="swish"),
-    "swish",
-    *ACTIVATIONS,
+    exactly=f"unknown output_activation 'swish': choose one of {', '.join(ACTIVATIONS)}",
 )
+for name, call, says in (
+    ("Neuron(0)", lambda m: m.Neuron(0), "n_in must be 1 or more, got 0"),
+    ("Neuron(-1)", lambda m: m.Neuron(-1), "n_in must be 1 or more, got -1"),
+    ("Layer(0, 2)", lambda m: m.Layer(0, 2), "n_in must be 1 or more, got 0"),
+    ("Layer(2, 0)", lambda m: m.Layer(2, 0), "n_out must be 1 or more, got 0"),
+):
+    bad("nn", "3.1", name, ValueError, call, exactly=says)
+for name, call, says in (
+    ("Neuron(2.0)", lambda m: m.Neuron(2.0), "n_in must be an int, got 2.0 (float)"),
+    ("Neuron('2')", lambda m: m.Neuron("2"), "n_in must be an int, got '2' (str)"),
+    ("Layer(2.5, 1)", lambda m: m.Layer(2.5, 1), "n_in must be an int, got 2.5 (float)"),
+    ("Layer(2, 1.5)", lambda m: m.Layer(2, 1.5), "n_out must be an int, got 1.5 (float)"),
+):
+    bad("nn", "3.1", name, TypeError, call, exactly=says)
 for name, error, call in (
-    ("Neuron(0)", ValueError, lambda m: m.Neuron(0)),
-    ("Neuron(-1)", ValueError, lambda m: m.Neuron(-1)),
-    ("Neuron(2.0)", TypeError, lambda m: m.Neuron(2.0)),
-    ("Neuron('2')", TypeError, lambda m: m.Neuron("2")),
-    ("Layer(2, 0)", ValueError, lambda m: m.Layer(2, 0)),
-    ("Layer(2, 1.5)", TypeError, lambda m: m.Layer(2, 1.5)),
     ("MLP(2, [])", ValueError, lambda m: m.MLP(2, [])),
     ("MLP(2)", ValueError, lambda m: m.MLP(2)),
     ("MLP([2])", ValueError, lambda m: m.MLP([2])),

@@ -99,6 +99,15 @@ def test_zero_grad(backend):
     assert p.grad == 0.0
 
 
+def test_without_momentum_there_is_none_to_keep(backend):
+    """Rule 4.3: the state of an SGD without momentum has a momentum_buffer of zeros."""
+    p = backend.Value(1.0)
+    optimiser = backend.SGD([p], lr=0.5)
+    p.grad = 3.0
+    optimiser.step()
+    assert optimiser.state_dict()["momentum_buffer"] == [0.0]
+
+
 def test_learning_rate_can_be_changed(backend):
     """Rule 4.1: settable lr, for schedules."""
     for name in ("SGD", "Adam", "AdamW"):

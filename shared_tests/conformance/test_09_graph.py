@@ -152,6 +152,18 @@ def test_a_neuron_is_traced_as_multiplies_adds_and_activation(backend):
     assert len(edges) == 9
 
 
+def test_hidden_neurons_show_their_gradients(backend):
+    """Rule 5.1: traced fused or not, the outputs of a hidden layer have the gradients of backward."""
+    y = backend.MLP(2, [3, 1], activation="tanh", seed=4)([0.5, -0.25])
+
+    def shown(op, fused):
+        return sorted(n.grad for n in backend.trace(y, fused=fused)[0] if n.op == op)
+
+    assert shown("tanh(dot)", True) == shown("tanh", False) == [0.0] * 3
+    y.backward()
+    assert all(shown("tanh", False)) and all_close(shown("tanh(dot)", True), shown("tanh", False))
+
+
 def test_what_shared_code_asks_of_a_fused_node(backend):
     """Rules 8.1 and 8.2: the parts of a dot, and the scalar nodes that a Value consists of."""
     w, x, b = (
