@@ -140,6 +140,14 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """An hour of random programs that treat the compiled core as badly as Python allows."""
+    install(session, backends=BACKENDS, extras="drawing,saving,training")
+    run = ("python", "-m", "reliability.fuzz")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff: mistakes, order of imports, layout."""
     install(session, "ruff==0.17.5")  # another version may lay code out differently

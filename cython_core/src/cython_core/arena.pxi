@@ -42,6 +42,23 @@ cdef extern from *:
       #define prefetch(place) __builtin_prefetch((const void *)(place), 1)
       #define highest_bit(word) (63 - __builtin_clzll(word))
     #endif
+    /* In a build with AddressSanitizer a dead cell is out of bounds, what waits to be used again is
+       freed instead, and what only cells point to is no leak. */
+    #if defined(__SANITIZE_ADDRESS__)
+      #include <sanitizer/asan_interface.h>
+      #include <sanitizer/lsan_interface.h>
+      #define SANITIZED 1
+      #define shut(place, size) __asan_poison_memory_region((place), (size))
+      #define unshut(place, size) __asan_unpoison_memory_region((place), (size))
+      #define known(region, size) __lsan_register_root_region((region), (size))
+      #define unknown(region, size) __lsan_unregister_root_region((region), (size))
+    #else
+      #define SANITIZED 0
+      #define shut(place, size) ((void)0)
+      #define unshut(place, size) ((void)0)
+      #define known(region, size) ((void)0)
+      #define unknown(region, size) ((void)0)
+    #endif
     /* A cell becomes an object. A debug build of Python counts references, so it must be told. */
     #ifdef Py_REF_DEBUG
       #define become_value(cell, type) ((void)PyObject_Init((PyObject *)(cell), (type)))
@@ -98,6 +115,11 @@ cdef extern from *:
     void *region_memory(size_t) noexcept nogil
     void region_release(void *, size_t) noexcept nogil
     void prefetch(void *) noexcept nogil
+    bint SANITIZED
+    void shut(void *, size_t) noexcept nogil
+    void unshut(void *, size_t) noexcept nogil
+    void known(void *, size_t) noexcept nogil
+    void unknown(void *, size_t) noexcept nogil
     int highest_bit(uint64_t) noexcept nogil
     void become_value(Cell *, TypeObject *) noexcept
     object new_reference(Cell *)
@@ -129,6 +151,8 @@ cdef enum:
 
 cdef struct Slab:
     uint32_t idle               # of the first slab of a region: how many of its slabs are empty
+    Slab *next_region           # of it, too
+    Slab *previous_region
     uint32_t count              # nodes: how many have died; leaves: how many live
     uint64_t serial             # of nodes: rises with the order of creation; of leaves: 0
     Slab *next
@@ -154,6 +178,7 @@ cdef char *limit = NULL
 cdef uint64_t serials = 0
 
 cdef Slab *open_leaves = NULL   # slabs that have room for another leaf
+cdef Slab *regions = NULL
 cdef Slab *empty_slabs = NULL
 cdef Py_ssize_t empty_count = 0
 cdef Py_ssize_t slab_count = 0
@@ -171,6 +196,7 @@ cdef inline Slab *region_of(Slab *slab) noexcept nogil:
 
 cdef inline void put_aside(Slab *slab) noexcept nogil:
     global empty_slabs, empty_count
+    slab.count = slab.serial = 0
     slab.previous = NULL
     slab.next = empty_slabs
     if empty_slabs != NULL:
@@ -191,7 +217,7 @@ cdef inline void take(Slab *slab) noexcept nogil:
 
 
 cdef int another_region() except -1:
-    global slab_count, heap_room
+    global slab_count, heap_room, regions
     cdef void *more
     cdef Slab *region
     cdef Py_ssize_t i, room = heap_room
@@ -206,30 +232,33 @@ cdef int another_region() except -1:
     region = <Slab *>region_memory(REGION)
     if region == NULL:
         raise MemoryError("no memory for another node")
+    known(region, REGION)
     region.idle = SLABS
+    region.next_region = regions
+    if regions != NULL:
+        regions.previous_region = region
+    regions = region
     for i in range(SLABS - 1, -1, -1):
         put_aside(<Slab *>(<char *>region + i * SLAB))
+        shut(<char *>region + i * SLAB + HEADER, SLAB - HEADER)
     slab_count += SLABS
     return 0
 
 
 cdef Slab *another_slab() except NULL:
     cdef Slab *slab
-    cdef uint32_t idle
     if empty_slabs == NULL:
         another_region()
     slab = empty_slabs
     take(slab)
-    idle = slab.idle
-    memset(slab, 0, HEADER)
-    slab.idle = idle
+    memset(&slab.count, 0, <char *>slab + HEADER - <char *>&slab.count)
     region_of(slab).idle -= 1
     return slab
 
 
 cdef void retire(Slab *slab) noexcept nogil:
     """Keep an empty slab for later, or give its region back to the system if it is all empty."""
-    global slab_count
+    global slab_count, regions
     cdef Slab *region = region_of(slab)
     cdef Py_ssize_t i
     put_aside(slab)
@@ -238,7 +267,33 @@ cdef void retire(Slab *slab) noexcept nogil:
         for i in range(SLABS):
             take(<Slab *>(<char *>region + i * SLAB))
         slab_count -= SLABS
+        if region.previous_region != NULL:
+            region.previous_region.next_region = region.next_region
+        else:
+            regions = region.next_region
+        if region.next_region != NULL:
+            region.next_region.previous_region = region.previous_region
+        unshut(region, REGION)
+        unknown(region, REGION)
         region_release(region, REGION)
+
+
+def _cells_in_use():
+    """How many Values and hidden nodes live, for those who look for leaks."""
+    cdef Slab *region = regions
+    cdef Slab *slab
+    cdef Py_ssize_t i, result = 0
+    while region != NULL:
+        for i in range(SLABS):
+            slab = <Slab *>(<char *>region + i * SLAB)
+            if slab == newest:
+                result += (cursor - <char *>slab - HEADER) // CELL - slab.count
+            elif slab.serial != 0:
+                result += CELLS - slab.count
+            else:
+                result += slab.count
+        region = region.next_region
+    return result
 
 
 cdef int next_slab_of_nodes() except -1:
@@ -265,6 +320,7 @@ cdef inline Cell *node_cell() except NULL:
     cdef Cell *c = <Cell *>cursor
     cursor += CELL
     prefetch(c + 16)
+    unshut(c, CELL)
     become_value(c, value_type)
     return c
 
@@ -285,10 +341,12 @@ cdef inline Cell *leaf_cell() except NULL:
     cdef Slab *slab = open_leaves
     cdef Cell *c = slab.free
     if c != NULL:
+        unshut(c, CELL)
         slab.free = c.data.next
     else:
         c = <Cell *>slab.fresh
         slab.fresh += CELL
+        unshut(c, CELL)
     slab.count += 1
     if unlikely(slab.count == CELLS):
         open_leaves = slab.next
@@ -302,6 +360,7 @@ cdef inline Cell *leaf_cell() except NULL:
 cdef inline void release_leaf(Cell *c, Slab *slab) noexcept:
     global open_leaves
     c.data.next = slab.free
+    shut(c, CELL)
     slab.free = c
     if unlikely(slab.count == CELLS):
         slab.previous = NULL
@@ -325,6 +384,7 @@ cdef inline void release_cell(Cell *c) noexcept:
     if slab.serial == 0:
         release_leaf(c, slab)
     else:
+        shut(c, CELL)
         slab.count += 1
         if unlikely(slab.count == CELLS) and slab != newest and not slab.queued[DYING]:
             retire(slab)
@@ -521,9 +581,10 @@ cdef inline Cell *take_mark_after(Cell *c, int which) noexcept nogil:
     cdef size_t i = (<size_t>c & (SLAB - 1)) // CELL - 1
     cdef uint64_t bit = (<uint64_t>1) << (i & 63)
     cdef Cell *soon = c - LOOK_AHEAD if i > LOOK_AHEAD else c  # maybe rubbish: it does no harm
-    prefetch(c - 2 * LOOK_AHEAD)
-    prefetch(soon.left)
-    prefetch(soon.right.value)
+    if not SANITIZED:
+        prefetch(c - 2 * LOOK_AHEAD)
+        prefetch(soon.left)
+        prefetch(soon.right.value)
     if slab.marks[which][i >> 6] & bit:
         slab.marks[which][i >> 6] ^= bit
         return c - 1

@@ -62,7 +62,7 @@ cdef inline void leave_room(void *room, size_t bytes) noexcept nogil:
     global waiting_bytes
     cdef int which
     cdef size_t size = size_for(bytes, &which)
-    if size > WAITING:
+    if size > WAITING or SANITIZED:
         free(room)
         return
     if waiting_bytes + size > WAITING:
@@ -401,17 +401,18 @@ cdef class Perceptrons:
     each from the last weight to the first.
     """
 
-    def __init__(self, tuple rows, tuple biases, str activation):
+    def __cinit__(self, tuple rows, tuple biases, str activation):
         cdef Py_ssize_t i, j
         cdef bint free_leaves = True
-        if self.weights != NULL:
-            raise TypeError("Perceptrons cannot be made anew")
         self.code = ACTIVATION_CODES[activation]
         self.activation = activation
         self.rows = rows
         self.biases = biases
         self.n_out = len(rows)
         self.n_in = len(rows[0])
+        if len(biases) != self.n_out or {len(<tuple?>row) for row in rows} != {self.n_in or -1}:
+            raise ValueError("a layer needs weights, as many for each neuron, and its bias")
+        values = {*biases, *[w for row in rows for w in row]}
         self.weights = <Cell **>malloc((self.n_out * self.n_in) * sizeof(Cell *))
         self.offsets = <Cell **>malloc(self.n_out * sizeof(Cell *))
         if self.weights == NULL or self.offsets == NULL:
@@ -420,7 +421,6 @@ cdef class Perceptrons:
             self.offsets[j] = borrowed(biases[j], &free_leaves)
             for i in range(self.n_in):
                 self.weights[j * self.n_in + i] = borrowed((<tuple>rows[j])[i], &free_leaves)
-        values = {*biases, *[w for row in rows for w in row]}
         if not free_leaves or len(values) != self.n_out * (self.n_in + 1):
             return
         self.numbers = Parameters()
@@ -498,8 +498,9 @@ cdef class Perceptrons:
         f.count = 1
         return self.computed(anchor)
 
-    cdef Value block_on(self, object inputs):
-        """The same of one sample, a list or tuple of n_in Values and numbers."""
+    cdef Value block_on(self, list inputs):
+        """The same of one sample, n_in Values and numbers; None where a number runs code of its own
+        to become one: that could make operands which are newer than the node."""
         anchor = self.anchor(self.n_in, 1)
         cdef Fused *f = cell_of(anchor).right.fused
         cdef Operand *o = f.operands
@@ -521,8 +522,10 @@ cdef class Perceptrons:
                     c = c.left
                 hold(c)
                 o.value = c
-            else:
+            elif PyFloat_CheckExact(x) or type(x) is int:
                 o.number = as_float(x)
+            else:
+                return None
             f.count += 1
             o += 1
         return self.computed(anchor)
@@ -756,9 +759,10 @@ cdef object through_layers(
     return outputs_of(layers, anchor, samples, batch)
 
 
-cdef object one_through_layers(tuple layers, object inputs):
-    """The same for one sample, a list or tuple of n_in Values and numbers."""
-    return outputs_of(layers, (<Perceptrons>layers[0]).block_on(inputs), 1, False)
+cdef object one_through_layers(tuple layers, list inputs):
+    """The same for one sample of n_in Values and numbers; None where they are none as they stand."""
+    anchor = (<Perceptrons>layers[0]).block_on(inputs)
+    return None if anchor is None else outputs_of(layers, anchor, 1, False)
 
 
 cdef object outputs_of(tuple layers, Value anchor, Py_ssize_t samples, bint batch):
@@ -784,9 +788,8 @@ cdef inline bint any_reached(Fused *f, Py_ssize_t offset, Py_ssize_t count) noex
     return False
 
 
-cdef Cell *borrowed(Value value, bint *free_leaves) except NULL:
-    cdef Cell *c = cell_of(value)
-    initialised(c)
+cdef Cell *borrowed(object value, bint *free_leaves) except NULL:
+    cdef Cell *c = checked_cell(value)
     if c.code != LEAF or not is_value_exactly(c, value_type):
         free_leaves[0] = False
     return c

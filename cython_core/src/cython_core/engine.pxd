@@ -176,7 +176,10 @@ cdef class Vector:
     cdef Py_ssize_t run_count
     cdef Py_ssize_t length
     cdef Py_ssize_t width       # of the rows, where the run is one of several rows
+    cdef Py_ssize_t depth       # of Vectors in Vectors
     cdef bint nested
+    cdef bint made
+    cdef int refuse_another(self) except -1
     cdef tuple elements(self)
     cdef Vector part(self, Py_ssize_t start, Py_ssize_t stop)
     cdef void forget(self) noexcept
@@ -204,6 +207,7 @@ cdef class Arguments:
 cdef class Numbers:
     cdef double *data
     cdef Py_ssize_t count, capacity
+    cdef Py_ssize_t columns         # of the array of two dimensions that was taken last, else 0
     cdef double *room(self, Py_ssize_t more) except NULL
     cdef int add(self, double number) except -1
     cdef bint take(self, object values) except -1
@@ -226,7 +230,7 @@ cdef class Perceptrons:
     cdef Value anchor(self, Py_ssize_t operands, Py_ssize_t samples)
     cdef Value computed(self, Value anchor)
     cdef Value block_above(self, Cell *below, Py_ssize_t samples)
-    cdef Value block_on(self, object inputs)
+    cdef Value block_on(self, list inputs)
     cdef void compute(self, double *room, Fused *f) noexcept
     cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept
     cdef void spread(self, double *room, Fused *f) noexcept
@@ -271,7 +275,18 @@ cdef inline double *data_place(Cell *c) noexcept nogil:
 cdef inline double *grad_place(Cell *c) noexcept nogil:
     return &c.grad.number if c.code >= LEAF else c.grad.place
 
+cdef extern from *:
+    """
+    /* RecursionError where calls are too deep already; Python gives any number but 0 for that. */
+    #define go_deeper() (Py_EnterRecursiveCall(" over rows of rows") ? -1 : 0)
+    #define come_back() Py_LeaveRecursiveCall()
+    """
+    int go_deeper() except -1
+    void come_back() noexcept
+
 cdef Py_ssize_t moves_of_leaves() noexcept
+cdef Cell *checked_cell(object value) except NULL
+cdef int clear_grad(object value) except -1
 cdef bint is_number(object x) except -1
 cdef bint is_sequence(object x) except -1
 cdef double as_float(object x) except? -1.0
@@ -290,7 +305,7 @@ cdef Value record_fused(Code code, Arguments arguments, Py_ssize_t n=*, Py_ssize
 cdef Vector block_vector(Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width)
 cdef object through_layers(tuple layers, Arguments inputs, Numbers constants, Py_ssize_t samples,
                            bint batch)
-cdef object one_through_layers(tuple layers, object inputs)
+cdef object one_through_layers(tuple layers, list inputs)
 cdef bint are_free(Arguments inputs) noexcept
 cdef Vector record_block(Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=*,
                          Py_ssize_t m=*, Numbers constants=*, int operation=*,

@@ -22,6 +22,7 @@ from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock,
     PyThread_release_lock, PyThread_type_lock,
 )
+from cpython.unicode cimport PyUnicode_GET_LENGTH
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -108,9 +109,10 @@ class no_grad(ContextDecorator):
 
     def __enter__(self):
         global no_grad_blocks
-        cdef Block block = self._block
+        cdef Block block = <Block?>self._block
         if block.open:
             raise RuntimeError("this no_grad() is entered already: make one for each block")
+        block = self._block = Block()  # the last one may be below others that are still open
         block.before = innermost()
         block.open = True
         no_grad_blocks += 1
@@ -119,7 +121,9 @@ class no_grad(ContextDecorator):
 
     def __exit__(self, *exception):
         global no_grad_blocks
-        cdef Block block = self._block
+        cdef Block block = <Block?>self._block
+        if not block.open:
+            return
         block.open = False
         no_grad_blocks -= 1
         if paused.get() is block:
@@ -165,6 +169,21 @@ cdef inline double value_of(Cell *c) except? -1.0:
         return c.data.number
     initialised(c)
     return c.data.place[0]
+
+
+cdef Cell *checked_cell(object value) except NULL:
+    """What a Value is in here; TypeError for anything else, or for a Value that nobody made."""
+    if not is_value(value):
+        raise TypeError(f"a parameter must be a Value, got {describe(value)}")
+    initialised(cell_of(value))
+    return cell_of(value)
+
+
+cdef int clear_grad(object value) except -1:
+    cdef Cell *c = checked_cell(value)
+    catch_up_to_set(c)
+    set_grad(c, 0.0)
+    return 0
 
 
 cdef inline int initialised(Cell *c) except -1:
@@ -372,6 +391,8 @@ cdef class Arguments:
     cdef int push(self, Cell *value, double number, Py_ssize_t offset, Py_ssize_t count) except -1:
         cdef Operand *o
         cdef void *more
+        if count == 0:
+            return 0  # an operand has a last scalar
         if self.runs != 0 and value != NULL and is_anchor(value) and not self.closed:
             o = &self.operands[self.runs - 1]
             if o.value == value and o.offset + o.count == offset:
@@ -495,6 +516,7 @@ cdef class Numbers:
         cdef double *place
         cdef Py_buffer view
         cdef Py_ssize_t n
+        self.columns = 0
         if type(values) is list or type(values) is tuple:
             place = self.room(len(values))
             for x in values:
@@ -510,8 +532,10 @@ cdef class Numbers:
         if not doubles_of(values, &view):
             return False
         try:
-            if view.ndim > 2:
+            if view.ndim != 1 and view.ndim != 2:
                 return False
+            if view.ndim == 2:
+                self.columns = view.shape[1]
             n = view.len // <Py_ssize_t>sizeof(double)
             memcpy(self.room(n), view.buf, view.len)
             self.count += n
@@ -567,14 +591,15 @@ cdef Py_ssize_t needed = 0      # the most that any node asked for
 cdef int reserve(Py_ssize_t numbers) except -1:
     global scratch, scratch_room, needed
     cdef void *more
+    cdef Py_ssize_t room = numbers if SANITIZED else 2 * numbers
     if numbers > needed:
         needed = numbers
     if numbers > scratch_room:
-        more = realloc(scratch, 2 * numbers * sizeof(double))
+        more = realloc(scratch, room * sizeof(double))
         if more == NULL:
             raise MemoryError("no memory for another node")
         scratch = <double *>more
-        scratch_room = 2 * numbers
+        scratch_room = room
     return 0
 
 
@@ -1074,7 +1099,7 @@ cdef class Value:
         set_data(c, number)
         set_grad(c, 0.0)
         set_label(c, label)
-        if anchor is not None and recording():
+        if anchor is not None and recording() and c.code == LEAF:
             c.left = cell_of(anchor)
             hold(c.left)
             c.left.right.fused.output = c
@@ -1145,7 +1170,7 @@ cdef class Value:
         return f"Value({self.data!r}, grad={self.grad!r})"
 
     def __format__(self, spec):
-        return format(self.data, spec) if spec else repr(self)
+        return (<object>self.data).__format__(spec) if spec else repr(self)
 
     def __float__(self):
         return value_of(cell_of(self))
@@ -1342,9 +1367,7 @@ cdef class Value:
 
     def zero_grad(self):
         """Set grad to 0.0 on this Value."""
-        initialised(cell_of(self))
-        catch_up_to_set(cell_of(self))
-        set_grad(cell_of(self), 0.0)
+        clear_grad(self)
 
     def detach(self):
         """A leaf with the same data and no history."""
@@ -1415,7 +1438,7 @@ cdef int check_label(object text) except -1:
 cdef void set_label(Cell *c, object text) noexcept:
     cdef PyObject *before = c.label
     c.label = NULL
-    if text != "":
+    if PyUnicode_GET_LENGTH(text):
         c.label = <PyObject *>text
         hold(c.label)
     if before != NULL:
@@ -1550,6 +1573,9 @@ cdef enum:
     PLUS, MINUS, TIMES, OVER, TO_THE, MAXIMUM_OF, MINIMUM_OF
 
 cdef enum:
+    DEEPEST = 1000              # of Vectors in Vectors: they are walked through by recursion
+
+cdef enum:
     DATA, GRAD, ABOVE           # which numbers of a Vector; ABOVE: what backward begins with
 
 
@@ -1568,7 +1594,9 @@ cdef class Vector:
     def __init__(self, values):
         cdef Py_ssize_t width = 0
         numbers = Numbers()
+        self.refuse_another()
         if take_rows(numbers, values, &width):
+            self.refuse_another()
             anchor = leaf_block(numbers.count)
             memcpy(
                 cell_of(anchor).right.fused.data, numbers.data, numbers.count * sizeof(double)
@@ -1581,14 +1609,17 @@ cdef class Vector:
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise TypeError(f"Vector needs a sequence of Values, got {describe(values)}")
         items = tuple([as_element(v) for v in values])
-        rows = {len(v) if isinstance(v, Vector) else None for v in items}
-        if len(rows) > 1:
-            lengths = ", ".join([row_length(v) for v in items])
-            raise ValueError(f"a Vector needs rows of one length, got {lengths}")
+        check_alike(items)
+        self.refuse_another()  # what was called to make its elements may have made it
         self.hold_values(items)
 
     def __cinit__(self):
         self.values = ()
+
+    cdef int refuse_another(self) except -1:
+        if self.made:
+            raise TypeError("this Vector was made already: make a new one of other elements")
+        return 0
 
     def __dealloc__(self):
         self.forget()
@@ -1604,15 +1635,18 @@ cdef class Vector:
 
     cdef void hold_values(self, tuple items) noexcept:
         self.forget()
+        self.made = True
         self.values = items
         self.length = len(items)
         self.nested = self.length > 0 and isinstance(items[0], Vector)
+        self.depth = 1 + (depth_of(items) if self.nested else 0)
 
     cdef void hold_run(
         self, Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width
     ) noexcept:
         """Elements of a block; rows of them where width is not 0."""
         self.forget()
+        self.made = True
         hold(anchor)
         self.run.value = anchor
         self.run.offset = offset
@@ -1621,6 +1655,7 @@ cdef class Vector:
         self.run_count = 1
         self.values = None
         self.nested = width != 0
+        self.depth = 2 if self.nested else 1
         self.width = width
         self.length = count // width if width else count
 
@@ -1915,18 +1950,51 @@ cdef class Vector:
         """A Vector of leaves with the same data."""
         cdef Cell *anchor
         if self.runs == NULL:
-            return vector(tuple([v.detach() for v in self.values]))
+            return vector(tuple([
+                detached(v) if self.nested else leaf(value_of(cell_of(v))) for v in self.values
+            ]))
         leaves = leaf_block(scalars_in(self))
         anchor = cell_of(leaves)
         copy_data(self, anchor.right.fused.data)
         return block_vector(anchor, 0, anchor.right.fused.outputs, self.width)
 
 
+cdef Vector detached(Vector values):
+    return Vector.detach(values)
+
+
 cdef Vector vector(tuple values):
-    """A Vector of what is known to be Values, or Vectors of one length, without another check."""
+    """A Vector of what are Values, or Vectors, already."""
     cdef Vector result = Vector.__new__(Vector)
+    for v in values:
+        if not isinstance(v, Vector):
+            checked_cell(v)
+    check_alike(values)
     result.hold_values(values)
     return result
+
+
+cdef int check_alike(tuple items) except -1:
+    """ValueError where they are not all Values, or all Vectors of one length."""
+    cdef Py_ssize_t first, length
+    if not items:
+        return 0
+    first = row_length(items[0])
+    for v in items:
+        length = row_length(v)
+        if length != first:
+            lengths = [str(n) if n >= 0 else "a single Value" for n in [row_length(v) for v in items]]
+            raise ValueError(f"a Vector needs rows of one length, got {', '.join(lengths)}")
+        if length >= 0 and (<Vector>v).depth >= DEEPEST:
+            raise RecursionError(f"Vectors in Vectors, more than {DEEPEST} deep")
+    return 0
+
+
+cdef Py_ssize_t depth_of(tuple rows) noexcept:
+    cdef Py_ssize_t deepest = 0
+    for row in rows:
+        deepest = max(deepest, (<Vector>row).depth)
+    return deepest
 
 
 cdef Vector block_vector(Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_ssize_t width):
@@ -1940,6 +2008,7 @@ cdef Vector flat_vector(Arguments arguments):
     """A Vector of the Values among which there is no number. It takes them over."""
     cdef Vector result = Vector.__new__(Vector)
     if arguments.runs == 0:
+        result.hold_values(())
         return result
     if arguments.runs == 1 and is_anchor(arguments.operands[0].value):
         result.hold_run(
@@ -1949,6 +2018,8 @@ cdef Vector flat_vector(Arguments arguments):
     result.runs = arguments.operands
     result.run_count = arguments.runs
     result.length = arguments.count
+    result.depth = 1
+    result.made = True
     result.values = None
     arguments.operands = NULL
     arguments.count = arguments.runs = arguments.capacity = 0
@@ -1966,13 +2037,10 @@ cdef bint take_rows(Numbers numbers, object values, Py_ssize_t *width) except -1
     False for anything else."""
     cdef Py_ssize_t before
     if type(values) is not list and type(values) is not tuple:
-        if not PyObject_CheckBuffer(values):
+        if not PyObject_CheckBuffer(values) or not numbers.take(values):
             return False
-        if getattr(values, "ndim", 1) == 2:
-            width[0] = values.shape[1]
-        elif getattr(values, "ndim", 1) != 1:
-            return False
-        return numbers.take(values) and numbers.count > 0
+        width[0] = numbers.columns
+        return numbers.count > 0
     if not values:
         return False
     if type(values[0]) is not list and type(values[0]) is not tuple:
@@ -1993,6 +2061,8 @@ cdef bint are_alike(list rows):
     for row in rows:
         if type(row) is not Vector or (<Vector>row).length != (<Vector>rows[0]).length:
             return False
+        if (<Vector>row).depth >= DEEPEST:
+            return False
     return len(rows) > 0
 
 
@@ -2002,11 +2072,18 @@ cdef object as_element(object v):
         return v
     if isinstance(v, Vector):
         return v
-    return Vector(v) if is_sequence(v) else leaf(as_float(v))
+    if not is_sequence(v):
+        return leaf(as_float(v))
+    go_deeper()
+    try:
+        return Vector(v)
+    finally:
+        come_back()
 
 
-cdef str row_length(object v):
-    return str(len(v)) if isinstance(v, Vector) else "a single Value"
+cdef Py_ssize_t row_length(object v) noexcept:
+    """-1 of a single Value."""
+    return (<Vector>v).length if isinstance(v, Vector) else -1
 
 
 cdef object checked(object result, object other):
@@ -2230,7 +2307,16 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
         for row in <list>other:
             theirs.extend(row, "")
         return pairwise(operation, reflected, self, theirs, width)
-    partners = list(other)
+    go_deeper()
+    try:
+        return by_partners(operation, reflected, self, list(other))
+    finally:
+        come_back()
+
+
+cdef object by_partners(int operation, bint reflected, Vector self, list partners):
+    """The same with a list, which may be one of rows."""
+    cdef Arguments theirs
     rows = any([is_sequence(partner) for partner in partners])
     # A flat sequence beside a Vector of Vectors goes with every row, as NumPy has it.
     if self.nested and not rows:
@@ -2357,15 +2443,29 @@ cdef class Tape:
             raise TypeError(f"Tape needs a Value as its root, got {describe(root)}")
         self.refuse_another()
         initialised(cell_of(root))
+        self.forget()
+        self.root = root
         self.running = True  # a walk of another thread may have to be waited for
         try:
-            free_plan(self.plan)
-            self.plan = NULL
-            self.root = root
             self.record()
             self.plan = make_plan(self.cells, self.count)
+        except:
+            self.forget()
+            raise
         finally:
             self.running = False
+
+    cdef void forget(self) noexcept:
+        cdef Value before = self.root  # until all is forgotten: freeing it may call anything
+        free_plan(self.plan)
+        self.plan = NULL
+        self.count = self.length = 0
+        self.root = None
+
+    cdef int need_root(self) except -1:
+        if self.root is None:
+            raise TypeError("this Tape has recorded nothing: make it with Tape(root)")
+        return 0
 
     cdef int refuse_another(self) except -1:
         if self.running:
@@ -2456,6 +2556,7 @@ cdef class Tape:
         cdef Py_ssize_t i
         cdef Plan *p = self.plan
         self.refuse_another()
+        self.need_root()
         if p != NULL:
             if ahead != p:
                 catch_up_all()
@@ -2493,11 +2594,12 @@ cdef class Tape:
         cdef double above = as_float(grad)
         cdef Py_ssize_t i, root
         self.refuse_another()
+        self.need_root()
         cdef Plan *p = self.plan
         if p == NULL:
             self.running = True
             try:
-                self.root.backward(above)
+                Value.backward(self.root, above)
             finally:
                 self.running = False
             return

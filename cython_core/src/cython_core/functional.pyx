@@ -9,9 +9,10 @@ from operator import index as as_index
 
 from cython_core.engine cimport (
     ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LINEAR, LOG_SOFTMAX, LOGSUMEXP,
-    LOGSUMEXP_OF_ROWS, MEAN, MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers, Value,
-    Vector, all_scalars, arguments_of, as_float, describe, dot_product, flat_vector,
-    is_sequence, numbers_among, record_block, record_fused, take_rows, vector, width_of,
+    LOGSUMEXP_OF_ROWS, MEAN, MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers,
+    Value, Vector, all_scalars, arguments_of, as_float, come_back, describe, dot_product,
+    flat_vector, go_deeper, is_sequence, numbers_among, record_block, record_fused, take_rows,
+    vector, width_of,
 )
 
 __all__ = [
@@ -92,20 +93,25 @@ cdef Vector linear_of(object x, Arguments arguments, Rows rows):
     elif width > 0:
         check_inputs(rows, width)
         arguments.extend_rows(<Vector>x)
-        samples = len(x)
+        samples = (<Vector>x).length
     elif are_flat(x):
-        samples = len(x)
+        samples = 0
         for sample in x:
             before = arguments.count
             arguments.extend(sample, "linear")
             check_inputs(rows, arguments.count - before)
+            samples += 1
     else:
         outputs = []
-        for sample in x:
-            parameters = Arguments()
-            parameters.append(arguments)
-            parameters.closed = True
-            outputs.append(linear_of(sample, parameters, rows))
+        go_deeper()
+        try:
+            for sample in x:
+                parameters = Arguments()
+                parameters.append(arguments)
+                parameters.closed = True
+                outputs.append(linear_of(sample, parameters, rows))
+        finally:
+            come_back()
         return vector(tuple(outputs))
     if rows.count == 0:
         return vector(tuple([vector(())] * samples) if batch else ())
@@ -196,9 +202,13 @@ def logsumexp(values):
     if width > 0:
         arguments = Arguments()
         arguments.extend_rows(<Vector>values)
-        return record_block(LOGSUMEXP_OF_ROWS, arguments, len(values), width, 1)
+        return record_block(LOGSUMEXP_OF_ROWS, arguments, (<Vector>values).length, width, 1)
     if width < 0 and values:
-        return vector(tuple([logsumexp(row) for row in values]))
+        go_deeper()
+        try:
+            return vector(tuple([logsumexp(row) for row in values]))
+        finally:
+            come_back()
     return record_fused(LOGSUMEXP, some(arguments_of(values, "logsumexp"), "logsumexp"))
 
 
@@ -237,7 +247,11 @@ cdef Vector by_row(Code code, object values, str what, Numbers constants):
     if width > 0:
         arguments.extend_rows(<Vector>values)
     elif width < 0 and values:
-        return vector(tuple([by_row(code, row, what, constants) for row in values]))
+        go_deeper()
+        try:
+            return vector(tuple([by_row(code, row, what, constants) for row in values]))
+        finally:
+            come_back()
     else:
         arguments.extend(values, what)
         some(arguments, what)

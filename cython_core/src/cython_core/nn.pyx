@@ -4,8 +4,8 @@ import math
 import random
 
 from cython_core.engine cimport (
-    Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, cell_of, is_sequence,
-    one_through_layers, set_grad, through_layers, vector,
+    Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, clear_grad,
+    is_sequence, one_through_layers, through_layers, vector,
 )
 
 from pure_python.state import Module, chosen, sizes_of, whole
@@ -30,7 +30,7 @@ cdef class Stack:
     cdef Py_ssize_t n_in
     cdef bint together              # whether all samples can go through one before any through the next
 
-    def __init__(self, object module):
+    def __cinit__(self, object module):
         cdef Py_ssize_t width
         cdef Perceptrons layer
         self.name = module._parts
@@ -38,7 +38,10 @@ cdef class Stack:
         self.layers = module._as_layers()
         self.n_in = width = module.n_in
         self.together = len(set(self.layers)) == len(self.layers)
-        for layer in self.layers:
+        if not self.layers:
+            raise ValueError(f"{module!r} has no layers")
+        for part in self.layers:
+            layer = <Perceptrons?>part
             if layer.n_in != width:
                 raise ValueError(f"{module!r} has a layer of {layer.n_in} inputs after {width}")
             width = layer.n_out
@@ -62,8 +65,8 @@ class Parametric(Module):
 
     def zero_grad(self):
         """Set the gradient of every parameter to zero."""
-        for p in <tuple>all_parameters(self):
-            set_grad(cell_of(p), 0.0)
+        for p in all_parameters(self):
+            clear_grad(p)
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k not in ("_collected", "_stack")}
@@ -263,9 +266,9 @@ cdef object per_sample(object module, object x):
     cdef Arguments inputs
     if type(x) is not list:
         if hasattr(x, "tolist"):
-            numbers = numbers_of_array(module, x)
+            numbers = numbers_of_array(stack, x)
             if numbers is not None:
-                return whole_batch(stack, Arguments(), numbers, len(x))
+                return whole_batch(stack, Arguments(), numbers, numbers.count // stack.n_in)
             x = x.tolist()
         if not is_sequence(x):
             raise TypeError(
@@ -276,23 +279,25 @@ cdef object per_sample(object module, object x):
     if len(x) and is_sequence(x[0]):
         return per_batch(module, stack, x)
     if type(x) is list and len(<list>x) == stack.n_in:
-        return one_through_layers(stack.layers, x)
+        output = one_through_layers(stack.layers, <list>x)
+        if output is not None:
+            return output
     inputs = arguments_of(x, module._short())
     if inputs.count != stack.n_in:
         raise ValueError(f"{module._short()} expects {module.n_in} inputs, got {inputs.count}")
     return through_layers(stack.layers, inputs, None, 1, False)
 
 
-cdef Numbers numbers_of_array(object module, object x):
+cdef Numbers numbers_of_array(Stack stack, object x):
     """Those of a two-dimensional array of doubles of the right width; None for anything else."""
-    if getattr(x, "ndim", 0) != 2 or x.shape[1] != module.n_in or len(x) == 0:
-        return None
     numbers = Numbers()
-    return numbers if numbers.take(x) else None
+    if numbers.take(x) and numbers.count and numbers.columns == stack.n_in:
+        return numbers
+    return None
 
 
 cdef object per_batch(object module, Stack stack, object rows):
-    cdef Py_ssize_t n_in = stack.n_in, before, i, samples = len(rows)
+    cdef Py_ssize_t n_in = stack.n_in, before, i
     cdef Arguments row
     cdef Numbers numbers = Numbers()
     for sample in rows:
@@ -300,7 +305,7 @@ cdef object per_batch(object module, Stack stack, object rows):
         if not numbers.take(sample) or numbers.count != before + n_in:
             break
     else:
-        return whole_batch(stack, Arguments(), numbers, samples)
+        return whole_batch(stack, Arguments(), numbers, numbers.count // n_in)
     arguments = []
     for i, sample in enumerate(rows):
         row = arguments_of(sample, module._short())
@@ -313,13 +318,15 @@ cdef object per_batch(object module, Stack stack, object rows):
     for row in arguments:
         inputs.append(row)
     if stack.together and are_free(inputs):
-        return whole_batch(stack, inputs, None, samples)
+        return whole_batch(stack, inputs, None, len(arguments))
     # A Value with more than one part to play gets its gradients in the order of the samples.
     return vector(tuple([through_layers(stack.layers, row, None, 1, False) for row in arguments]))
 
 
 cdef object whole_batch(Stack stack, Arguments inputs, Numbers numbers, Py_ssize_t samples):
     cdef Py_ssize_t i
+    if samples == 0:
+        return vector(())
     if numbers is not None:
         if not stack.together:
             rows = []

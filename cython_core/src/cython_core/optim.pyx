@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from cython_core.engine cimport (
-    Cell, Value, Vector, cell_of, data_place, grad_place, moves_of_leaves, scalars_of,
+    Cell, Value, Vector, checked_cell, data_place, grad_place, moves_of_leaves, scalars_of,
 )
 
 from pure_python.state import OptimizerState
@@ -51,7 +51,8 @@ cdef class Stretches:
     cdef Stretch *stretches
     cdef Py_ssize_t count
 
-    def __init__(self, tuple params):
+    def __cinit__(self, tuple params):
+        cdef Cell *c
         cdef Py_ssize_t i, j, n = len(params)
         self.params = params
         self.moves = moves_of_leaves()
@@ -62,8 +63,9 @@ cdef class Stretches:
         if not (self.data and self.grad and self.copied and self.stretches):
             raise MemoryError("no memory for an optimiser's step")
         for i in range(n):
-            self.data[i] = data_place(cell_of(params[i]))
-            self.grad[i] = grad_place(cell_of(params[i]))
+            c = checked_cell(params[i])
+            self.data[i] = data_place(c)
+            self.grad[i] = grad_place(c)
         i = 0
         while i < n:
             j = i + 1
@@ -120,7 +122,7 @@ cdef Stretches stretches_of(object optimizer):
 
 
 cdef double *numbers_of(double[::1] moment, Stretches stretches) except NULL:
-    """Where the numbers of a moment are; the array stays with the optimiser, and so alive."""
+    """Where the numbers of a moment are, as long as the caller has it."""
     cdef Py_ssize_t count = len(stretches.params)
     if moment.shape[0] != count:
         raise ValueError(f"{count} parameters and moments of {moment.shape[0]}: was params changed?")
@@ -192,8 +194,9 @@ class SGD(Optimizer):
         cdef double lr = self.lr, momentum = self.momentum, weight_decay = self.weight_decay
         cdef double kept = 1.0 - self.dampening
         cdef bint nesterov = self.nesterov, first = self.steps == 0
+        cdef double[::1] moment = self.momentum_buffer
         cdef Stretches stretches = stretches_of(self)
-        cdef double *buffer = numbers_of(self.momentum_buffer, stretches)
+        cdef double *buffer = numbers_of(moment, stretches)
         cdef Stretch s
         cdef Py_ssize_t i
         for i in range(stretches.count):
@@ -240,9 +243,10 @@ class Adam(Optimizer):
         if self._decoupled:
             shrink = 1.0 - lr * weight_decay
             weight_decay = 0.0
+        cdef double[::1] first = self.first_moment, second = self.second_moment
         cdef Stretches stretches = stretches_of(self)
-        cdef double *first_moment = numbers_of(self.first_moment, stretches)
-        cdef double *second_moment = numbers_of(self.second_moment, stretches)
+        cdef double *first_moment = numbers_of(first, stretches)
+        cdef double *second_moment = numbers_of(second, stretches)
         cdef Stretch s
         cdef Py_ssize_t i
         for i in range(stretches.count):

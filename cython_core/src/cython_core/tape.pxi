@@ -515,7 +515,7 @@ cdef Plan *make_plan(Cell **newest_first, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i, leaves
     cdef bint failed = False
     cdef int code
-    if n == 0 or n > 1 << 29:
+    if n == 0 or n > 1 << 28:
         return NULL
     for i in range(n):
         code = newest_first[i].code

@@ -1287,8 +1287,17 @@ def run_backward(nodes: Sequence[Any], root: Value, grad: Any) -> None:
 
 # The innermost block that was entered here, open or not: tasks and threads that are started inside a
 # block begin with it, and may outlive it.
-paused: ContextVar[no_grad | None] = ContextVar("trigrad_no_grad", default=None)
-no_grad_blocks: set[no_grad] = set()  # open anywhere: while none is, nobody asks the ContextVar
+paused: ContextVar[Entered | None] = ContextVar("trigrad_no_grad", default=None)
+no_grad_blocks: set[Entered] = set()  # open anywhere: while none is, nobody asks the ContextVar
+
+
+class Entered:
+    """A block of no_grad: each time that one is entered it is another."""
+
+    __slots__ = ("before",)
+
+    def __init__(self, before: Entered | None) -> None:
+        self.before = before
 
 
 class no_grad(ContextDecorator):
@@ -1297,20 +1306,22 @@ class no_grad(ContextDecorator):
     It holds for the thread and the asynchronous task that entered it, and for tasks started inside.
     """
 
-    _before: no_grad | None = None
+    _entered: Entered | None = None
 
     def __enter__(self) -> no_grad:
-        if self in no_grad_blocks:
+        if self._entered in no_grad_blocks:
             raise RuntimeError("this no_grad() is entered already: make one for each block")
-        self._before = innermost()
-        no_grad_blocks.add(self)
-        paused.set(self)
+        self._entered = Entered(innermost())
+        no_grad_blocks.add(self._entered)
+        paused.set(self._entered)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        no_grad_blocks.discard(self)
-        if paused.get() is self:
-            paused.set(self._before)
+        if self._entered is None:
+            return
+        no_grad_blocks.discard(self._entered)
+        if paused.get() is self._entered:
+            paused.set(self._entered.before)
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
@@ -1327,11 +1338,11 @@ class no_grad(ContextDecorator):
         return no_grad()  # each call of a decorated function is a block of its own
 
 
-def innermost() -> no_grad | None:
+def innermost() -> Entered | None:
     """The innermost open block that holds here."""
     block = paused.get()
     while block is not None and block not in no_grad_blocks:
-        block = block._before
+        block = block.before
     return block
 
 

@@ -1005,8 +1005,17 @@ def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[f
 
 # The innermost block that was entered here, open or not: tasks and threads that are started inside a
 # block begin with it, and may outlive it.
-paused: ContextVar[no_grad | None] = ContextVar("trigrad_no_grad", default=None)
-no_grad_blocks: set[no_grad] = set()  # open anywhere: while none is, nobody asks the ContextVar
+paused: ContextVar[Entered | None] = ContextVar("trigrad_no_grad", default=None)
+no_grad_blocks: set[Entered] = set()  # open anywhere: while none is, nobody asks the ContextVar
+
+
+class Entered:
+    """A block of no_grad: each time that one is entered it is another."""
+
+    __slots__ = ("before",)
+
+    def __init__(self, before: Entered | None) -> None:
+        self.before = before
 
 
 class no_grad(ContextDecorator):
@@ -1015,20 +1024,22 @@ class no_grad(ContextDecorator):
     It holds for the thread and the asynchronous task that entered it, and for tasks started inside.
     """
 
-    _before: no_grad | None = None
+    _entered: Entered | None = None
 
     def __enter__(self) -> no_grad:
-        if self in no_grad_blocks:
+        if self._entered in no_grad_blocks:
             raise RuntimeError("this no_grad() is entered already: make one for each block")
-        self._before = innermost()
-        no_grad_blocks.add(self)
-        paused.set(self)
+        self._entered = Entered(innermost())
+        no_grad_blocks.add(self._entered)
+        paused.set(self._entered)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        no_grad_blocks.discard(self)
-        if paused.get() is self:
-            paused.set(self._before)
+        if self._entered is None:
+            return
+        no_grad_blocks.discard(self._entered)
+        if paused.get() is self._entered:
+            paused.set(self._entered.before)
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
@@ -1045,11 +1056,11 @@ class no_grad(ContextDecorator):
         return no_grad()  # each call of a decorated function is a block of its own
 
 
-def innermost() -> no_grad | None:
+def innermost() -> Entered | None:
     """The innermost open block that holds here."""
     block = paused.get()
     while block is not None and block not in no_grad_blocks:
-        block = block._before
+        block = block.before
     return block
 
 
@@ -1303,7 +1314,7 @@ class Vector:
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
             raise TypeError(f"Vector needs a sequence of Values, got {describe(values)}")
         self._values: tuple[Any, ...] = tuple([as_element(v) for v in values])
-        rows = {len(v) if isinstance(v, Vector) else None for v in self._values}
+        rows = {len(v._values) if isinstance(v, Vector) else None for v in self._values}
         if len(rows) > 1:
             raise ValueError(
                 f"a Vector needs rows of one length, got {', '.join(map(row_length, self._values))}"
@@ -1399,7 +1410,7 @@ class Vector:
         if self._is_nested() and not any(map(is_sequence, partners)):
             return vector([row._with(partners, operation) for row in self._values])
         if not self._is_nested() and any(map(is_sequence, partners)):
-            return vector([self._with(row, operation) for row in partners])
+            return Vector([self._with(row, operation) for row in partners])
         if len(partners) != len(self):
             raise ValueError(
                 f"a Vector of {len(self)} and one of {len(partners)} cannot be combined"
@@ -1562,7 +1573,7 @@ def is_sequence(x: object) -> bool:
 
 
 def row_length(v: Any) -> str:
-    return str(len(v)) if isinstance(v, Vector) else "a single Value"
+    return str(len(v._values)) if isinstance(v, Vector) else "a single Value"
 
 
 def checked(result: Vector, other: object) -> Vector:

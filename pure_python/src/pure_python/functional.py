@@ -70,7 +70,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Vector:
         raise TypeError(f"linear needs a sequence of Values and numbers, got {describe(x)}")
     x = list(x)
     if x and is_sequence(x[0]):
-        return vector([linear(sample, rows, biases) for sample in x])
+        return Vector([linear(sample, rows, biases) for sample in x])
     inputs = arguments_of(x, "linear")
     return vector([dot_product(row, inputs, b) for row, b in zip(rows, biases, strict=True)])
 
@@ -121,7 +121,7 @@ def rms_norm(values: Any, eps: SupportsFloat | None = None) -> Vector:
 def by_row(operation: Any, values: Any, what: str, *constants: Any) -> Any:
     values = list(as_sequence(values))
     if values and is_sequence(values[0]):
-        return vector([by_row(operation, row, what, *constants) for row in values])
+        return Vector([by_row(operation, row, what, *constants) for row in values])
     return operation(some(arguments_of(values, what), what), *constants)
 
 
