@@ -117,6 +117,9 @@ def test_a_sequence_without_an_end(backend):
         lambda: backend.linear(endless, [[1.0]]),
         lambda: backend.mean(endless),
         lambda: backend.MLP(1, [1])(endless),
+        lambda: backend.trace(endless),
+        lambda: backend.tree(endless),
+        lambda: list(backend.backward_steps(endless)),
     ):
         with pytest.raises((RecursionError, TypeError, ValueError)):
             call()

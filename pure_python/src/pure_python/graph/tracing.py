@@ -169,6 +169,8 @@ def _roots(root: Node | Sequence[Node], max_nodes: int | None) -> Iterator[Node]
             if hasattr(value, "_scalars") or is_node(value):
                 yield from _scalars((value,), max_nodes)
             elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+                if len(open_sequences) > 1000:
+                    raise RecursionError("the root is a sequence in a sequence, and so on")
                 open_sequences.append(iter(value))
                 break
             else:
