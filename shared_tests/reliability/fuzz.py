@@ -39,7 +39,7 @@ from typing import Any
 
 from .record import record
 
-SECONDS = 60  # that a program may take before it counts as hanging
+SECONDS = 30  # that a program may take before it counts as hanging
 AT_ONCE = 1000  # programs in one process
 CHECKED = 50  # programs between two looks at whether the numbers are right
 REPEATED = 100  # programs between two that are run again and again, to see their memory grow
