@@ -148,6 +148,18 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def interpreters(session: nox.Session) -> None:
+    """The suite, the bits, threads and forks with every CPython that is here; `-- 10`: for less time.
+
+    TRIGRAD_PYTHONS: paths of interpreters, written as in PATH; else those called python3.11 and so on.
+    """
+    session.env["PYTHONSAFEPATH"] = "1"
+    run = ("python", "-m", "reliability.interpreters", *session.posargs)
+    needed = ("--torch", TORCH, "--require", *SUITE, MICROGRAD)
+    session.run(*run, *needed, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff: mistakes, order of imports, layout."""
     install(session, "ruff==0.17.5")  # another version may lay code out differently

@@ -7,6 +7,7 @@ have just begun to write. The suite then goes from easy to hard and says how far
 
 import gc
 import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -131,9 +132,15 @@ def pytest_addoption(parser):
         help="module to test, may be repeated: pure_python, numpy_vectorized, cython_core (together the "
         "default), or any module of your own",
     )
+    parser.addoption(
+        "--without-pytorch",
+        action="store_true",
+        help="leave out the tests that compare with PyTorch, and say how many these are",
+    )
 
 
 BACKENDS = pytest.StashKey[list[Backend]]()
+WITHOUT_PYTORCH = pytest.StashKey[int]()  # how many tests are left out
 OUTCOMES = pytest.StashKey[dict[tuple[str, str, str], bool]]()  # (backend, chapter, test): passed
 
 
@@ -141,6 +148,13 @@ def pytest_configure(config):
     names = list(dict.fromkeys(config.getoption("--backend") or OURS))
     config.stash[BACKENDS] = [load_backend(name, config.invocation_params.dir) for name in names]
     config.stash[OUTCOMES] = {}
+    config.stash[WITHOUT_PYTORCH] = 0
+    without = config.getoption("--without-pytorch")
+    if not without and importlib.util.find_spec("torch") is None:
+        raise pytest.UsageError(
+            "PyTorch is not installed, and many tests compare with it. Install it "
+            "(python -m pip install torch), or run what needs none with --without-pytorch"
+        )
 
 
 def pytest_report_header(config):
@@ -182,11 +196,16 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("backend", backends, ids=[backend.id for backend in backends])
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Drop the cases that mean something else in a backend, such as `Value([1.0])` where it is an
     array.
     """
     items[:] = [item for item in items if applies(**getattr(item, "callspec", no_params).params)]
+    if config.getoption("--without-pytorch"):
+        left_out = [item for item in items if item.get_closest_marker("pytorch")]
+        items[:] = [item for item in items if not item.get_closest_marker("pytorch")]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[WITHOUT_PYTORCH] = len(left_out)
 
 
 no_params = SimpleNamespace(params={})
@@ -361,6 +380,12 @@ def pytest_report_teststatus(report):
 def pytest_terminal_summary(terminalreporter, config):
     """How far each engine has come, chapter by chapter, and where to go on."""
     outcomes = config.stash[OUTCOMES]
+    if config.getoption("--without-pytorch"):
+        terminalreporter.section("not compared with PyTorch")
+        count = config.stash[WITHOUT_PYTORCH]
+        terminalreporter.write_line(
+            f"{count} tests compare with PyTorch and were left out", yellow=True
+        )
     if outcomes:
         terminalreporter.section("how far each backend has come")
     for backend in config.stash[BACKENDS]:

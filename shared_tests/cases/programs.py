@@ -4,10 +4,10 @@ import math
 import random
 from dataclasses import dataclass
 
-import torch
 from hypothesis import strategies as st
 
 from cases.operations import BINARY, UNARY
+from reference import torch
 
 FUNCTIONS = {f.name: f for f in UNARY}
 OPERATIONS = {b.name: b for b in BINARY}

@@ -4,12 +4,12 @@ import itertools
 import math
 
 import pytest
-import torch
 
 from cases.bad_inputs import of_chapter
 from cases.numbers import close, same
 from cases.operations import BINARY, EDGE_PAIRS, ORDINARY, UNARY, expected_binary
 from cases.refusals import check_refusal
+from reference import torch
 
 each_function = pytest.mark.parametrize("function", UNARY, ids=str)
 each_operation = pytest.mark.parametrize("operation", BINARY, ids=str)
@@ -78,6 +78,7 @@ def test_derivatives(backend, function):
         )
 
 
+@pytest.mark.pytorch
 @pytest.mark.parametrize("function", [f for f in UNARY if f.torch], ids=str)
 def test_agrees_with_pytorch(backend, function):
     """Values and gradients of PyTorch in float64."""
@@ -265,6 +266,7 @@ TORCH_OPERATIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.pytorch
 @each_operation
 def test_operators_agree_with_pytorch(backend, operation):
     """Values and gradients of PyTorch in float64, at ordinary numbers and at the edges."""
@@ -331,6 +333,7 @@ def test_relu_of_nan(backend):
     )
 
 
+@pytest.mark.pytorch
 def test_numpy_like_numbers_as_operands(backend):
     """Rule 1.9: a 0-dimensional tensor is a number: what has __float__ takes part."""
     v = backend.Value(3.0)

@@ -3,12 +3,13 @@
 import math
 
 import pytest
-import torch
-from torch.nn import functional as F
 
 from cases.bad_inputs import of_chapter
 from cases.numbers import all_close, close, floats, nested, worst
 from cases.refusals import check_refusal
+from reference import torch
+
+F = torch.nn.functional
 
 W, X = (0.5, -1.5, 2.0), (3.0, 0.25, -0.75)
 ROWS = ((1.0, -2.0, 0.5), (0.1, 0.2, 0.3))
@@ -135,6 +136,7 @@ def test_concatenate(backend):
     assert [n.op for n in nodes] == ["", "* 2.0"], "it makes no node of its own"
 
 
+@pytest.mark.pytorch
 @either
 def test_linear(backend, as_vectors):
     """Rule 2.4: one dot a row of weight."""
@@ -144,6 +146,7 @@ def test_linear(backend, as_vectors):
     agrees_with_pytorch(backend, backend.linear, F.linear, X, ROWS, as_vectors=as_vectors)
 
 
+@pytest.mark.pytorch
 @either
 def test_linear_of_a_batch(backend, as_vectors):
     """Rule 2.4: x may be a batch."""
@@ -172,6 +175,7 @@ OVER_A_SEQUENCE = {
 }
 
 
+@pytest.mark.pytorch
 @either
 @pytest.mark.parametrize("name", OVER_A_SEQUENCE)
 @pytest.mark.parametrize(
@@ -184,6 +188,7 @@ def test_over_a_sequence(backend, name, numbers, as_vectors):
     )
 
 
+@pytest.mark.pytorch
 @either
 @pytest.mark.parametrize("name", OVER_A_SEQUENCE)
 def test_over_rows(backend, name, as_vectors):
@@ -245,6 +250,7 @@ def test_softmax_sums_to_one(backend):
         assert close(sum(floats(backend.softmax(numbers))), 1.0)
 
 
+@pytest.mark.pytorch
 def test_rms_norm_with_eps(backend):
     """Rule 2.5: eps is added to the mean square."""
     agrees_with_pytorch(
@@ -257,6 +263,7 @@ def attention(q, k, v):
     return F.softmax(k @ q / math.sqrt(len(q)), dim=0) @ v
 
 
+@pytest.mark.pytorch
 @either
 def test_attention(backend, as_vectors):
     """Rule 2.6: one query over keys and values."""
@@ -297,6 +304,7 @@ def bce(x, t):
 LOGITS, TARGETS = (0.3, -2.0, 5.0, 700.0), (1.0, 0.0, 0.25, 0.0)
 
 
+@pytest.mark.pytorch
 @either
 def test_mse_loss(backend, as_vectors):
     """Rule 2.7: the mean of the squared differences; targets may be Values."""
@@ -311,6 +319,7 @@ def test_mse_loss(backend, as_vectors):
     )
 
 
+@pytest.mark.pytorch
 @either
 def test_binary_cross_entropy(backend, as_vectors):
     """Rule 2.7: stable at any finite logit, targets between 0 and 1."""
@@ -325,6 +334,7 @@ def test_binary_cross_entropy(backend, as_vectors):
     assert loss.data == 0.0
 
 
+@pytest.mark.pytorch
 @either
 def test_hinge_loss(backend, as_vectors):
     """Rule 2.7: mean of max(0, 1 - y·s); exactly at the kink the slope is 0, as relu's."""
@@ -338,6 +348,7 @@ def test_hinge_loss(backend, as_vectors):
     )
 
 
+@pytest.mark.pytorch
 @either
 def test_cross_entropy(backend, as_vectors):
     """Rule 2.7: a batch of logits and class indices, or one sample and one index."""
@@ -396,6 +407,7 @@ def test_numbers_alone(backend):
     assert nested(backend.linear([1, 2], [[1, 0], [0, 1]]).data) == [1.0, 2.0]
 
 
+@pytest.mark.pytorch
 def test_gradients_of_outputs_add_up(backend):
     """Rule 2.8: the gradients of the operands come from all outputs together."""
     x = values(backend, X)

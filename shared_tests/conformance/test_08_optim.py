@@ -3,11 +3,11 @@
 import math
 
 import pytest
-import torch
 
 from cases.bad_inputs import of_chapter
 from cases.numbers import all_close, close, floats, nested, worst
 from cases.refusals import check_refusal
+from reference import torch
 
 OPTIONS = [
     ("SGD", {"lr": 0.1}),
@@ -39,6 +39,7 @@ def gradient(step, i):
     return 0.0 if (step + i) % 7 == 0 else math.sin(0.7 * step + i) * 10.0 ** (i - 2)
 
 
+@pytest.mark.pytorch
 @each_option
 def test_agrees_with_pytorch(backend, name, options):
     """Rule 4.1: PyTorch's update rules, to 1e-12 over 100 steps."""
@@ -57,6 +58,7 @@ def test_agrees_with_pytorch(backend, name, options):
     assert all(type(p.data) is float for p in ours)
 
 
+@pytest.mark.pytorch
 @each_option
 def test_training_agrees_with_pytorch(backend, name, options):
     """Rule 4.1: a small network trained for 100 steps."""

@@ -96,7 +96,12 @@ def test_commands_of_the_main_job_run(backend, tmp_path):
 def test_what_is_to_be_installed_for_an_engine_of_ones_own():
     """The README names all that the conformance suite imports, at the pinned version."""
     suite = ROOT / "shared_tests"
-    files = [suite / "conftest.py", *suite.glob("conformance/*.py"), *suite.glob("cases/*.py")]
+    files = [
+        suite / "conftest.py",
+        suite / "reference.py",
+        *suite.glob("conformance/*.py"),
+        *suite.glob("cases/*.py"),
+    ]
     imported = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -104,7 +109,7 @@ def test_what_is_to_be_installed_for_an_engine_of_ones_own():
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
-    own = {"cases", "interface_stub", "reliability", *BACKENDS}
+    own = {"cases", "interface_stub", "reference", "reliability", *BACKENDS}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     named = re.search(r"pip install (.+)\npython -m pytest", readme)[1].split()
     assert imported - own - sys.stdlib_module_names <= {n.partition("==")[0] for n in named}

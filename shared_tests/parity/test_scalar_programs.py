@@ -38,6 +38,7 @@ def test_the_same_errors(three, program):
     assert run(three["numpy_vectorized"], program)[2] == run(three["pure_python"], program)[2]
 
 
+@pytest.mark.pytorch
 @settings(max_examples=700)
 @given(programs(tame, max_steps=8))
 @example(Program((0.999999,), (Step("asin", 0), Step("acos", 0), Step("atanh", 0))))

@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
-import torch
 
 from cases.numbers import floats, nested, same, worst
+from reference import torch
 
 X = [[0.5, -1.0], [2.0, 0.25]]
 
@@ -37,6 +37,7 @@ def test_files(three, source, target, tmp_path):
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
+@pytest.mark.pytorch
 def test_through_pytorch(backends, tmp_path):
     """Out of one backend, through safetensors' own reader for PyTorch, into the others."""
     from safetensors.torch import load_file, save_file

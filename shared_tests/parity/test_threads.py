@@ -1,6 +1,8 @@
 """Threads: the long kernels of cython_core let others run, and disturb nobody's numbers."""
 
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -92,3 +94,10 @@ def test_a_tape_is_for_one_thread():
             break
     assert {o for o in outcomes if not isinstance(o, str)} == {expected}
     assert any("another thread" in o for o in outcomes if isinstance(o, str))
+
+
+def test_without_the_interpreter_lock_the_import_is_refused():
+    """What a free-threaded CPython says of itself is put on here: there is none to try."""
+    script = "import sys; sys._is_gil_enabled = lambda: False; import cython_core"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "ImportError: cython_core counts on the global interpreter lock" in done.stderr

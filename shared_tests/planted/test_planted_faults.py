@@ -203,7 +203,10 @@ FAULTS = {
         "threads_and_processes", "test_threads_with_graphs_of_their_own", "disturb each other",
     ),
     "threads that walk at once": (
-        append("from contextlib import nullcontext\nfrom faulty import engine\nengine.walking = nullcontext()\n"),
+        append("import time\nfrom contextlib import nullcontext\nfrom faulty import engine\nengine.walking = nullcontext()\n"
+               "below = engine.operations_below\n"
+               "def pausing(*args, **options):\n    found = below(*args, **options)\n    time.sleep(1e-5)\n    return found\n"
+               "engine.operations_below = pausing\n"),
         "threads_and_processes", "test_one_graph_in_several_threads", "hold a lock while backward runs",
     ),
     "another default": (

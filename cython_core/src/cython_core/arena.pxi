@@ -3,6 +3,9 @@
 cdef extern from *:
     """
     #include <stdlib.h>
+    #ifdef Py_GIL_DISABLED
+      #error "cython_core makes objects as only a CPython with the global interpreter lock lays them out"
+    #endif
     #if defined(_MSC_VER)
       #include <intrin.h>
       #include <malloc.h>

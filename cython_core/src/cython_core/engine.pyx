@@ -8,6 +8,7 @@ operations in operations.pxi, and how it all is laid out in engine.pxd.
 
 import os
 import reprlib
+import sys
 from collections.abc import Iterable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
@@ -30,6 +31,12 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 cimport cython
 
 __all__ = ["Tape", "Value", "Vector", "no_grad"]
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    raise ImportError(
+        "cython_core counts on the global interpreter lock, and this Python runs without it: take "
+        "an ordinary build of CPython, or pure_python"
+    )
 
 # The first line of a class's docstring is its signature, in the form that inspect reads: Cython
 # writes that of methods itself, but not that of classes.
