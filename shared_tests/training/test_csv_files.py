@@ -1,10 +1,19 @@
 """Reading CSV files: what people's spreadsheets write, and what cannot be read."""
 
+import contextlib
+import itertools
+import os
+import sys
+import threading
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from pure_python.training.csv_files import read_table
-from pure_python.training.datasets import from_csv
+from pure_python.training import limits
+from pure_python.training.csv_files import LONGEST_LINE, read_table
+from pure_python.training.datasets import from_csv, rows_to_predict
 from pure_python.training.errors import InputError
 
 GOOD = {
@@ -21,6 +30,10 @@ GOOD = {
     "spaces": b" a , b , kind \n 1, 2 , x\n3 ,4,y \n5,6,x\n7,8,y\n",
     "quotes": b'"a","b","kind"\n"1","2","x"\n3,4,y\n5,6,x\n7,"8",y\n',
     "ways to write a number": b"a,b,kind\n1.0,2e0,x\n+3,4.,y\n5,.6e1,x\n7,8,y\n",
+    "digits of other scripts": "a,b,kind\n١,２,x\n३,4,y\n5,6,x\n7,8,y\n".encode(),
+    "line ends of all kinds": b"a,b,kind\r\n1,2,x\n3,4,y\r5,6,x\r\n\r\n7,8,y",
+    "UTF-16 of the other order": b"\xfe\xff"
+    + "a,b,kind\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n".encode("utf-16-be"),
 }
 
 
@@ -37,7 +50,7 @@ def test_a_quoted_cell_may_hold_separators_quotes_and_lines(write):
     path = write("a.csv", 'size, "a, b";kind\n'.replace(";", ",") + '1,2,"x ""y""\nz"\n3,4,w\n')
     table = read_table(path)
     assert table.columns == ("size", "a, b", "kind")
-    assert table.rows[0] == ["1", "2", 'x "y"\nz']
+    assert table.rows[0] == ("1", "2", 'x "y"\nz')
     assert table.lines == [2, 4], "a row's line is the one that it begins on"
 
 
@@ -83,7 +96,10 @@ BAD = {
     "a decimal comma": (b"a;kind\n1,5;x\n3;y\n", "write the decimal comma as a point: 1.5"),
     "an underscore": (b"a,kind\n1_000,x\n3,y\n", "line 2, column 'a': '1_000' is not a number"),
     "an open quote": (b'a,kind\n"1,x\n3,y\n', "line 2: a quoted cell is not closed"),
-    "two columns of a name": (b"a,a,kind\n1,2,x\n", "line 1: two columns are named 'a'"),
+    "two columns of a name": (
+        b"a,a,kind\n1,2,x\n",
+        "two columns are named 'a', 1 and 2; rename one",
+    ),
     "a column without name": (b",a,kind\n0,1,x\n", "line 1: column 1 has no name"),
     "no such target": (b"a,b\n1,x\n2,y\n", "no column 'kind'; there are: a, b"),
     "an empty target": (b"a,kind\n1,x\n2,\n", "line 3, column 'kind': empty cell"),
@@ -92,6 +108,35 @@ BAD = {
     "a quantity as target": (b"a,kind\n1,1.5\n2,2.5\n3,3.5\n", "3 different values in 3 rows"),
     "no feature": (b"kind\nx\ny\n", "no column is left to learn from besides 'kind'"),
     "no text": (bytes(range(256)), "not a text file"),
+    "a null byte": (b"a,kind\n1,x\n2\0,y\n", "line 3: a null byte"),
+    "UTF-16 without a mark": ("a,kind\n1,x\n".encode("utf-16-le"), "line 1: a null byte"),
+    "UTF-32": ("a,kind\n1,x\n".encode("utf-32"), "line 1: a null byte"),
+    "half a character of UTF-16": (b"\xff\xfea\0,\0b\0\n\0\x31", "not a text file"),
+    "bytes of no character": (b"a,kind\n\x81,x\n", "not a text file"),
+    "gzip": (b"\x1f\x8b\x08\0\0\0", "this is compressed with gzip: unpack it first"),
+    "a spreadsheet": (b"PK\x03\x04\x14\0", "this is a ZIP archive, such as a spreadsheet"),
+    "a picture": (b"\x89PNG\r\n\x1a\n", "this is a PNG image"),
+    "a pickle": (b"\x80\x04\x95\0", "this is a pickle, which is never opened"),
+    "hexadecimal": (b"a,kind\n0x10,x\n3,y\n", "line 2, column 'a': '0x10' is not a number"),
+    "thousands": (
+        b"a;kind\n1,000,000;x\n3;y\n",
+        "'1,000,000' is not a number (write it without separators: 1000000)",
+    ),
+    "thousands and a point": (b'a,kind\n"1,000.5",x\n', "(write it without separators: 1000.5)"),
+    "text after a quote": (b'a,kind\n"1"2,x\n3,y\n', "line 2: text follows a closing quote"),
+    "a cell without end": (
+        b'a,kind\n"' + b"1\n" * 100_000 + b'",x\n',
+        "line 2: a cell has more than 131072 characters; is a quote not closed?",
+    ),
+    "a line without end": (
+        b"a,kind\n1,x\n" + b"1" * (LONGEST_LINE + 1),
+        f"line 3: more than {LONGEST_LINE} characters without a line end",
+    ),
+    "a header after blank lines": (b"\n\na,,kind\n1,2,x\n", "line 3: column 2 has no name"),
+    "a cell too many": (
+        b"a,kind\n1,2,x\n",
+        "line 2: 3 cells, but the header has 2; a cell with a comma in it has to stand in quotes",
+    ),
 }
 
 
@@ -109,6 +154,81 @@ def test_a_missing_file_and_a_folder(folder):
     for path, message in (("none.csv", "no such file"), (".", "directory"), ("a\0b", "null")):
         with pytest.raises(InputError, match=message):
             read_table(path)
+
+
+def test_a_hundred_thousand_columns(write):
+    """Names are looked up and not searched for, so that many take no longer each than few."""
+    names = [f"column {k}" for k in range(100_000)]
+    rows = "".join(",".join(["0.5"] * len(names)) + f",{kind}\n" for kind in "xyxy")
+    path = write("wide.csv", ",".join(names) + ",kind\n" + rows)
+    began = time.perf_counter()
+    assert from_csv(path, "kind").inputs.shape == (4, 100_000)
+    table, inputs = rows_to_predict(path, tuple(names))
+    assert inputs.shape == (4, 100_000) and len(table.columns) == 100_001
+    assert time.perf_counter() - began < 20, "searched for, they take minutes"
+
+
+def test_a_class_with_an_underscore_is_no_number(write):
+    """1_000 is a number to Python alone."""
+    path = write("a.csv", "a,kind\n1,1_000\n2,1000\n3,1_000\n4,1000\n")
+    assert from_csv(path, "kind").classes == ("1000", "1_000")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes as POSIX has them")
+class TestPipes:
+    def piped(self, folder, pieces):
+        """A pipe that somebody writes these into for as long as it is read; its name."""
+
+        def feed():
+            with contextlib.suppress(BrokenPipeError), open(folder / "pipe", "wb") as pipe:
+                for piece in pieces:
+                    pipe.write(piece)
+
+        os.mkfifo(folder / "pipe")
+        threading.Thread(target=feed, daemon=True).start()
+        return "pipe"
+
+    def test_a_table_in_a_pipe_is_read(self, folder):
+        pieces = [b"a,kind\n", *[b"1,x\n2,y\n"] * 50_000]
+        assert len(read_table(self.piped(folder, pieces)).rows) == 100_000
+
+    @pytest.mark.parametrize(
+        "piece, message",
+        [(b"1," * 50_000, "without a line end"), (b"a,kind\n" + b"\0" * 50_000, "a null byte")],
+        ids=["one line", "null bytes"],
+    )
+    def test_an_endless_pipe_is_not_read_to_its_end(self, piece, message, folder):
+        path = self.piped(folder, itertools.repeat(piece))
+        with pytest.raises(InputError, match=message):
+            read_table(path)
+
+    def test_an_endless_table_ends_with_the_memory(self, folder, monkeypatch):
+        monkeypatch.setattr(limits, "free_memory", lambda: 50_000_000)
+        path = self.piped(folder, itertools.repeat(b"1,2\n" * 10_000))
+        with pytest.raises(InputError, match="pipe: a table as large as this needs about"):
+            read_table(path)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["1"], ["12"], ["1.25"] * 4, ["0.123456789012"] * 50, ["12", "some words"]],
+    ids=["digit", "number", "row", "long row", "words"],
+)
+def test_a_table_takes_no_more_memory_than_was_estimated(cells, write, monkeypatch):
+    """Measured with tracemalloc, for cells that are short and long, few and many in a row."""
+    names = [f"c{k}" for k in range(len(cells))]
+    path = write("a.csv", f"{','.join(names)},kind\n" + f"{','.join(cells)},x\n" * 5_000)
+    estimated = []
+    monkeypatch.setattr(limits, "check_table", lambda path, needed: estimated.append(needed))
+    tracemalloc.start()
+    try:
+        table = read_table(path)
+        numbers = table.numbers([name for name in names if table.rows[0][names.index(name)] < "a"])
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(numbers) == 5_000
+    assert taken < estimated[-1] < 4 * taken, f"{taken} bytes, {estimated[-1]} were expected"
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -16,7 +16,7 @@ def test_networks_that_fit_and_that_do_not(arrays, monkeypatch):
     monkeypatch.setattr(limits, "free_memory", lambda: 2**30)
     limits.check_network([64, 32, 10], batch=32, arrays=arrays)
     for sizes in ([64, 10**6, 10], [2, *[10**4] * 4, 1], [2, 10**400, 1]):
-        with pytest.raises(InputError, match="of memory, and about 1.1 GB are free"):
+        with pytest.raises(InputError, match="of memory, and about 966 MB can be had"):
             limits.check_network(sizes, batch=32, arrays=arrays)
     with pytest.raises(InputError, match="a network of 2-64-64-64-…-64-1 units"):
         limits.check_network([2, *[64] * 10**6, 1], batch=32, arrays=arrays)

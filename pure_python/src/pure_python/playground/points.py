@@ -16,6 +16,8 @@ from .settings import MOST_CLASSES, MOST_POINTS
 EXTENT = 1.5
 # A CSV file fills this share of it.
 FILLED = 0.9 * EXTENT
+# Columns of a CSV file, among which the page lets one choose.
+MOST_COLUMNS = 1000
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ class Upload:
     def read(cls, name: str, content: bytes) -> Upload:
         """InputError for what is no table, or has fewer than two columns of numbers."""
         table = table_of(name, content)
+        if len(table.columns) > MOST_COLUMNS:
+            raise InputError(
+                f"{name}: {len(table.columns)} columns are more than the {MOST_COLUMNS} that can be "
+                "chosen from; leave some out"
+            )
         numeric = []
         for column in table.columns:
             try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from typing import Any
 
-from pure_python.state.files import read_safetensors, write_safetensors
+from pure_python.state.weights import quoted, read_safetensors, write_safetensors
+
+# More than these are not named one by one: a file may hold a million.
+MOST_FAULTS = 20
 
 
 class Module:
@@ -53,17 +57,18 @@ class Module:
         is changed. TypeError: a state that is no dictionary.
         """
         check_state(state)
-        tensors = self._tensors()
         entries = {name: nested(entry) for name, entry in state.items()}
-        faults = [f"{name} is missing" for name in tensors if name not in entries]
-        faults += [f"{name} is not in this model" for name in entries if name not in tensors]
-        for name, tensor in tensors.items():
-            if name in entries:
-                faults += faults_of(name, entries[name], shape_of(nested(tensor.data)))
-        if faults:
-            raise ValueError(f"the state does not fit {self!r}: {'; '.join(faults)}")
-        for name, tensor in tensors.items():
-            tensor.data = entries[name]
+        misfits = self._misfits({name: shape_of(entry) for name, entry in entries.items()})
+        numbers = {}
+        for name, entry in entries.items():
+            try:
+                if name not in misfits:
+                    numbers[name] = floats_of(entry)
+            except ValueError as error:
+                misfits[name] = f"{name} holds {error}"
+        self._refuse(misfits)
+        for name, tensor in self._tensors().items():
+            tensor.data = numbers[name]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters as safetensors. An interrupted save leaves the old file whole."""
@@ -74,11 +79,31 @@ class Module:
 
         ValueError if the file is damaged or does not fit; then nothing is changed.
         """
-        state, _ = read_safetensors(path)
-        try:
-            self.load_state_dict(state)
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)}: {error}") from None
+        # What does not fit is refused before its numbers, which may be many, are read.
+        state, _ = read_safetensors(path, lambda shapes, _: self._refuse(self._misfits(shapes)))
+        self.load_state_dict(state)
+
+    def _misfits(self, shapes: Mapping[Any, tuple[int, ...] | None]) -> dict[Any, str]:
+        """What is missing, extra or misshapen, by name, if a state has entries of these shapes."""
+        expected = {name: shape_of(nested(t.data)) for name, t in self._tensors().items()}
+        misfits = {name: f"{name} is missing" for name in expected if name not in shapes}
+        misfits |= {
+            name: f"{quoted(str(name))} is not in this model"
+            for name in shapes
+            if name not in expected
+        }
+        for name, shape in expected.items():
+            if name in shapes and shapes[name] != shape:
+                misfits[name] = f"{name} has {written(shapes[name])}, expected {written(shape)}"
+        return misfits
+
+    def _refuse(self, misfits: Mapping[Any, str]) -> None:
+        """ValueError, if there are any."""
+        if misfits:
+            faults = [*misfits.values()][:MOST_FAULTS]
+            if len(misfits) > len(faults):
+                faults.append(f"and {len(misfits) - len(faults)} more")
+            raise ValueError(f"the state does not fit {self!r}: {'; '.join(faults)}")
 
 
 def check_state(state: Any) -> None:
@@ -112,16 +137,18 @@ def shape_of(entry: Any) -> tuple[int, ...] | None:
     return None if shapes or inner is None else (len(entry), *inner)
 
 
-def faults_of(name: str, entry: Any, expected: tuple[int, ...] | None) -> list[str]:
-    shape = shape_of(entry)
-    if shape != expected:
-        got = "rows of different lengths" if shape is None else f"shape {written(shape)}"
-        return [f"{name} has {got}, expected {written(expected or ())}"]
-    for number in scalars_of(entry):
-        if isinstance(number, str | bytes) or not hasattr(type(number), "__float__"):
-            if not hasattr(type(number), "__index__"):
-                return [f"{name} holds {number!r}, which is no number"]
-    return []
+def floats_of(entry: Any) -> Any:
+    """Nested lists with each number as a float. ValueError that says what is none."""
+    if isinstance(entry, list):
+        return [floats_of(row) for row in entry]
+    if isinstance(entry, str | bytes):  # float() would read it
+        raise ValueError(f"{reprlib.repr(entry)}, which is no number")
+    try:
+        return float(entry)
+    except OverflowError:
+        raise ValueError("an int that is too large for a float") from None
+    except (TypeError, ValueError):
+        raise ValueError(f"{reprlib.repr(entry)}, which is no number") from None
 
 
 def scalars_of(entry: Any) -> Iterator[Any]:
@@ -132,8 +159,10 @@ def scalars_of(entry: Any) -> Iterator[Any]:
         yield entry
 
 
-def written(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "a single number"
+def written(shape: tuple[int, ...] | None) -> str:
+    if shape is None:
+        return "rows of different lengths"
+    return f"shape {' × '.join(map(str, shape))}" if shape else "a single number"
 
 
 # Checks of what a module is built from -------------------------------------------------------

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from pure_python.state.module import check_state, scalars_of
+
+MOST_STEPS = 2**53  # more can be no count of steps, and floats no longer tell them apart
 
 
 class OptimizerState:
@@ -68,18 +71,21 @@ class OptimizerState:
         """
         check_state(state)
         expected = set(self.state_dict())
-        if set(state) != expected or state["kind"] != type(self).__name__:
+        if state.get("kind", type(self).__name__) != type(self).__name__:
+            raise ValueError(
+                f"this is the state of {reprlib.repr(state['kind'])}, and the optimiser is "
+                f"{type(self).__name__}"
+            )
+        if set(state) != expected:
             raise ValueError(
                 f"the state of {type(self).__name__} has the entries {', '.join(sorted(expected))},"
                 f" got {', '.join(sorted(map(str, state))) or 'none'}"
             )
         count = len(self._flat(self._zeros()))
-        moments = {name: list(scalars_of(list(state[name]))) for name in self.moments}
-        for name, moment in moments.items():
-            if len(moment) != count or not all(isinstance(x, int | float) for x in moment):
-                raise ValueError(f"{name} must be {count} numbers, got {len(moment)} entries")
-        if not isinstance(state["step"], int) or state["step"] < 0:
-            raise ValueError(f"step must be an int of 0 or more, got {state['step']!r}")
+        moments = {name: self._moment(name, state[name], count) for name in self.moments}
+        step = state["step"]
+        if type(step) is not int or not 0 <= step <= MOST_STEPS:
+            raise ValueError(f"step must be an int from 0 to 2**53, got {reprlib.repr(step)}")
         # Building one of the same kind checks the hyperparameters before any is taken over.
         try:
             checked = type(self)(self.params, **{n: state[n] for n in self.hyperparameters})
@@ -87,9 +93,9 @@ class OptimizerState:
             raise ValueError(str(error)) from None
         for name in self.hyperparameters:
             setattr(self, name, getattr(checked, name))
-        self.steps = state["step"]
+        self.steps = step
         for name, moment in moments.items():
-            setattr(self, name, self._from_flat([float(x) for x in moment]))
+            setattr(self, name, self._from_flat(moment))
 
     # Parameters and moments as this backend stores them -----------------------------------------------------
 
@@ -108,6 +114,20 @@ class OptimizerState:
 
     # Checks ----------------------------------------------------------------------------------
 
+    def _moment(self, name: str, entry: Any, count: int) -> list[float]:
+        """A moment of a state as floats. ValueError if it is none of as many parameters."""
+        numbers = list(scalars_of(list(entry))) if isinstance(entry, Iterable) else [entry]
+        if len(numbers) != count or not all(isinstance(x, int | float) for x in numbers):
+            raise ValueError(f"{name} must be {count} numbers, got {len(numbers)} entries")
+        try:
+            floats = [float(x) for x in numbers]
+        except OverflowError:
+            raise ValueError(f"{name} holds an int that is too large for a float") from None
+        # A step takes the root of the mean of squares.
+        if name == "second_moment" and any(x < 0.0 for x in floats):
+            raise ValueError(f"{name} must be numbers of 0 or more, got {min(floats)!r}")
+        return floats
+
     def _at_least_zero(self, name: str, number: Any) -> float:
         message = f"{name} must be a finite number of 0 or more, got {number!r}"
         if isinstance(number, str | bytes):
@@ -116,6 +136,10 @@ class OptimizerState:
             converted = float(number)
         except TypeError:
             raise TypeError(message) from None
+        except OverflowError:
+            raise ValueError(
+                f"{name} must be a finite number, got one too large for a float"
+            ) from None
         if 0.0 <= converted < math.inf:
             return converted
         raise ValueError(message)

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from pure_python.state import read_safetensors, write_safetensors
+from pure_python.state.weights import are_sizes, first_line, is_text
 
+from . import limits
 from .csv_files import shown
 from .datasets import Dataset, Scaling
 from .errors import InputError
 from .trainer import Settings, Trainer, as_json, from_json
 
 FORMAT = "trigrad 1"
+DAMAGED = "the description of the network in this file is damaged"
 # safetensors allows 100 MB of metadata, and a moment takes about 20 characters.
 MOST_MOMENTS = 4_000_000
 
@@ -83,26 +87,30 @@ class Checkpoint:
     def restore(self, trainer: Trainer) -> bool:
         """Give a trainer these weights, and the optimiser's state if it is of the same kind.
 
-        Whether the optimiser goes on: else it starts anew. InputError if the weights do not fit.
+        Whether the optimiser goes on: else it starts anew. InputError if the weights or that state do
+        not fit; then the trainer is as it was.
         """
+        fresh, goes_on = trainer.optimizer.state_dict(), False
+        try:
+            # Step count and moments go on; what a person sets (rate, decay) is as asked for now.
+            if self.optimizer is not None and self.optimizer.get("kind") == fresh["kind"]:
+                order = places(trainer.model)
+                kept = {"step": self.optimizer["step"]}
+                for name in moments(fresh):
+                    kept[name] = _in_order(self.optimizer[name], order)
+                trainer.optimizer.load_state_dict(fresh | kept)
+                goes_on = True
+        except KeyError as error:
+            raise InputError(f"{self.path}: the optimiser's state has no {error}") from None
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.path}: the optimiser's state does not fit: {error}") from None
         try:
             trainer.model.load_state_dict(self.state)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
+            trainer.optimizer.load_state_dict(fresh)
             raise InputError(f"{self.path}: {error}") from None
         trainer.epochs_before = self.epochs
-        fresh = trainer.optimizer.state_dict()
-        if self.optimizer is None or self.optimizer.get("kind") != fresh["kind"]:
-            return False
-        # Step count and moments go on; what a person sets (rate, decay) is as asked for now.
-        order = places(trainer.model)
-        try:
-            kept = {"step": self.optimizer["step"]}
-            for name in moments(fresh):
-                kept[name] = np.array(self.optimizer[name], dtype=float)[order].tolist()
-            trainer.optimizer.load_state_dict(fresh | kept)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise InputError(f"{self.path}: the optimiser's state does not fit: {error}") from None
-        return True
+        return goes_on
 
 
 def write(path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling) -> None:
@@ -160,36 +168,95 @@ def places(model: Any) -> np.ndarray:
 
 def read(path: str) -> Checkpoint:
     """The weights file at `path`. InputError if there is none, or it does not fit."""
+    described: list[Checkpoint] = []
+
+    def check(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str]) -> None:
+        # The file itself must be as large as the network that it asks for, which must fit.
+        described.append(_described(path, metadata))
+        sizes = described[0].sizes
+        expected: dict[str, tuple[int, ...]] = {}
+        for k, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            expected |= {f"layers.{k}.weight": (n_out, n_in), f"layers.{k}.bias": (n_out,)}
+        if shapes != expected:
+            raise InputError("the weights are not those of the network that the file describes")
+        limits.check_weights(sum(map(math.prod, shapes.values())))
+
     try:
-        state, metadata = read_safetensors(path)
+        state, _ = read_safetensors(path, check)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:
-        raise InputError(_naming(path, error)) from None
+        raise InputError(str(error)) from None
+    for name, tensor in state.items():
+        if not np.isfinite(tensor).all():
+            raise InputError(
+                f"{path}: {name} holds numbers that are not finite: the training that it comes from "
+                "had diverged; train anew, with a smaller --lr"
+            )
+    return replace(described[0], state=state)
+
+
+def _described(path: str, metadata: Mapping[str, str]) -> Checkpoint:
+    """A checkpoint without its weights. InputError if the metadata do not describe a network."""
     if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: not written by `train`: the network is not described")
+        raise InputError("not written by `train`: the network is not described")
     try:
         entries = {name: json.loads(text) for name, text in metadata.items() if name != "format"}
         checkpoint = Checkpoint(
             path=path,
-            state=state,
-            sizes=tuple(int(n) for n in entries["sizes"]),
+            state={},
+            sizes=_sizes(entries["sizes"]),
             settings=from_json(entries["settings"]),
-            scaling=Scaling(*(np.array(entries[name], float) for name in ("mean", "scale"))),
-            features=tuple(map(str, entries["features"])),
-            classes=tuple(map(str, entries["classes"])),
-            target_name=str(entries["target"]),
-            epochs=int(entries["epochs"]),
+            scaling=Scaling(_numbers(entries["mean"]), _numbers(entries["scale"])),
+            features=_names(entries["features"]),
+            classes=_names(entries["classes"]),
+            target_name=_names([entries["target"]])[0],
+            epochs=_sizes([entries["epochs"]])[0],
             optimizer=entries["optimizer"],
         )
-        whole = _consistent(checkpoint)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        whole = False
-    if not whole:
-        raise InputError(f"{path}: the description of the network in this file is damaged")
+    except KeyError as error:
+        raise InputError(f"{DAMAGED}: it has no {error}") from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"{DAMAGED}: {first_line(error)}") from None
+    if not _consistent(checkpoint):
+        raise InputError(f"{DAMAGED}: its parts contradict each other")
     return checkpoint
+
+
+def _sizes(entry: Any) -> tuple[int, ...]:
+    if not are_sizes(entry):
+        raise TypeError("a list of sizes is expected")
+    return tuple(entry)
+
+
+def _names(entry: Any) -> tuple[str, ...]:
+    if not isinstance(entry, list) or not all(map(is_text, entry)):
+        raise TypeError("a list of names is expected")
+    return tuple(entry)
+
+
+def _numbers(entry: Any) -> np.ndarray:
+    """A list of finite numbers as an array. TypeError or OverflowError for anything else."""
+    if not isinstance(entry, list) or not all(type(x) is int or type(x) is float for x in entry):
+        raise TypeError("a list of numbers is expected")
+    numbers = np.array([float(x) for x in entry])
+    if not np.isfinite(numbers).all():
+        raise ValueError("finite numbers are expected")
+    return numbers
+
+
+def _in_order(entry: Any, order: np.ndarray) -> list[float]:
+    """A moment of a file, in the order of the parameters."""
+    try:
+        numbers = _numbers(entry)
+    except OverflowError:
+        raise ValueError("finite numbers are expected") from None
+    if len(numbers) != len(order):
+        raise ValueError(f"{len(order)} numbers are expected, there are {len(numbers)}")
+    in_order: list[float] = numbers[order].tolist()
+    return in_order
 
 
 def _consistent(c: Checkpoint) -> bool:
@@ -201,23 +268,10 @@ def _consistent(c: Checkpoint) -> bool:
         and c.sizes[-1] == (1 if n_classes == 2 else n_classes)
         and n_classes >= 2
         and c.sizes[1:-1] == c.settings.hidden
-        # The file itself must be as large as the network that it asks for.
-        and all(
-            len(c.state[f"layers.{k}.bias"]) == n_out
-            and len(c.state[f"layers.{k}.weight"]) == n_out
-            and all(len(row) == n_in for row in c.state[f"layers.{k}.weight"])
-            for k, (n_in, n_out) in enumerate(zip(c.sizes, c.sizes[1:], strict=False))
-        )
-        and c.scaling.mean.shape == c.scaling.scale.shape == (n_features,)
-        and all(map(math.isfinite, [*c.scaling.mean, *c.scaling.scale]))
-        and all(c.scaling.scale > 0)
-        and c.epochs >= 0
+        and len(c.scaling.mean) == len(c.scaling.scale) == n_features
+        and bool((c.scaling.scale > 0).all())
         and (c.optimizer is None or isinstance(c.optimizer, dict))
     )
-
-
-def _naming(path: str, error: Exception) -> str:
-    return str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
 
 
 def _written(sizes: tuple[int, ...]) -> str:

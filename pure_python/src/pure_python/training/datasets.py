@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .csv_files import Table, read_table, shown
+from .csv_files import Table, number_in, read_table, shown
 from .errors import InputError
 
 GENERATED = ("moons", "circles", "spiral")
@@ -157,9 +157,8 @@ def from_csv(
 
 def class_name(label: str) -> str:
     """The label itself, but 1, 1.0 and 1e0 are one class."""
-    try:
-        number = float(label)
-    except ValueError:
+    number = number_in(label)
+    if number is None:
         return label
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
 
@@ -220,7 +219,7 @@ def split(dataset: Dataset, validation: float, seed: int) -> Split:
 def rows_to_predict(path: str, features: tuple[str, ...]) -> tuple[Table, np.ndarray]:
     """The CSV file at `path` and its columns `features`, found by name, as (rows, features)."""
     table = read_table(path)
-    missing = [name for name in features if name not in table.columns]
+    missing = [name for name in features if name not in table.positions]
     if missing:
         names = ", ".join(shown(name) for name in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""

@@ -13,6 +13,8 @@ BYTES_PER_NODE = 280
 BYTES_PER_ELEMENT = 24
 # The optimiser's two moments, and their text in the file that is saved.
 BYTES_PER_MOMENTS = 130
+# A number that is read from a file: its bytes, as an array and as a float in a list.
+BYTES_PER_NUMBER = 8 + 8 + 32
 # The share of what is free that a run may plan with; the rest is for the libraries.
 SHARE = 0.9
 
@@ -34,10 +36,21 @@ def check_samples(samples: int, features: int) -> None:
     _check(samples * (features + 1) * 8 * 6, f"a data set of {_count(samples)} samples")
 
 
+def check_weights(numbers: int) -> None:
+    """InputError if reading so many numbers from a weights file would need more memory than is free."""
+    _check(numbers * BYTES_PER_NUMBER, f"a weights file of {_count(numbers)} numbers")
+
+
+def check_table(path: str, needed: int) -> None:
+    """InputError if the table in a file is estimated to need more memory than is free."""
+    _check(needed, f"{path}: a table as large as this")
+
+
 def _check(needed: int, what: str) -> None:
     free = free_memory()
     if free is not None and needed > SHARE * free:
-        raise InputError(f"{what} needs {_size(needed)} of memory, and {_size(free)} are free")
+        usable = _size(int(SHARE * free))
+        raise InputError(f"{what} needs {_size(needed)} of memory, and {usable} can be had")
 
 
 def free_memory() -> int | None:

@@ -301,6 +301,17 @@ def as_json(settings: Settings) -> dict[str, Any]:
     return asdict(settings) | {"hidden": list(settings.hidden)}
 
 
-def from_json(entries: dict[str, Any]) -> Settings:
-    """Settings from what as_json gave. TypeError, KeyError or InputError for anything else."""
-    return check(Settings(**(entries | {"hidden": tuple(int(n) for n in entries["hidden"])})))
+def from_json(entries: Any) -> Settings:
+    """Settings from what as_json gave. TypeError or InputError for anything else."""
+    known = as_json(Settings())
+    if not isinstance(entries, dict) or entries.keys() != known.keys():
+        raise TypeError("settings have other names")
+    for name, default in known.items():
+        # JSON writes 1.0 as a float and may be written by hand as 1.
+        if type(entries[name]) is not type(default) and not (
+            type(default) is float and type(entries[name]) is int
+        ):
+            raise TypeError(f"{name} is of another type")
+    if not all(type(n) is int for n in entries["hidden"]):
+        raise TypeError("hidden is of another type")
+    return check(Settings(**(entries | {"hidden": tuple(entries["hidden"])})))
