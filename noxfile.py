@@ -104,6 +104,14 @@ def endurance(session: nox.Session) -> None:
 
 
 @nox.session
+def files(session: nox.Session) -> None:
+    """Damaged files and killed saves: refused or whole; `-- --files 1000 --kills 10` for fewer."""
+    install(session, backends=BACKENDS, extras="training,playground")
+    run = ("python", "-m", "reliability.files")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """Faults planted in pure_python one by one: the suite has to notice; `-- --sample 100` of them."""
     extras = "drawing,saving"

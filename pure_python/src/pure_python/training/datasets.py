@@ -166,10 +166,9 @@ def class_name(label: str) -> str:
 def _class_names(labels: list[str]) -> tuple[str, ...]:
     """The classes in the order of their numbers, or else of their letters."""
     names = {class_name(label) for label in labels}
-    try:
-        return tuple(sorted(names, key=float))
-    except ValueError:
+    if any(number_in(name) is None for name in names):
         return tuple(sorted(names))
+    return tuple(sorted(names, key=float))
 
 
 def _check_classes(path: str, target: str, classes: tuple[str, ...], labels: list[str]) -> None:
