@@ -96,6 +96,14 @@ def accuracy(session: nox.Session) -> None:
 
 
 @nox.session
+def scale(session: nox.Session) -> None:
+    """Ten million nodes, graphs dropped in every order, Ctrl-C, little memory; `-- 1` for a hundredth."""
+    install(session, backends=BACKENDS, extras="drawing,saving")
+    run = ("python", "-m", "reliability.scale")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
 def endurance(session: nox.Session) -> None:
     """An hour of training in memory that stays flat, each time to the same bits; `-- 6`: 6 minutes."""
     install(session, backends=BACKENDS, extras="training")

@@ -12,6 +12,10 @@ cdef extern from "kernels.h":
     void relu_in_place(double *y, Py_ssize_t n) noexcept nogil
     void relu_gradient(double *y, double *grad, double *above, Py_ssize_t n) noexcept nogil
     void add_to(double *y, double *x, Py_ssize_t n) noexcept nogil
+    void slopes_times(
+        double (*slope)(int, double, double, double) noexcept nogil, int code, double *x, double *y,
+        double *constant, double *above, double *to, Py_ssize_t n
+    ) noexcept nogil
     void transpose(double *m, double *t, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
 
 
@@ -530,10 +534,11 @@ cdef class Perceptrons:
             o += 1
         return self.computed(anchor)
 
-    cdef void compute(self, double *room, Fused *f) noexcept:
+    cdef int compute(self, double *room, Fused *f) except -1:
         """room: for all inputs."""
         cdef Py_ssize_t i, j, n_in = self.n_in, n_out = self.n_out, samples = f.m
         cdef Cell **weights
+        cdef Py_ssize_t done = 0
         cdef double *xs = data_in_a_row(f)
         cdef double *z = f.data if self.code == UNSET or self.code == RELU else f.sums
         cdef double sum
@@ -555,12 +560,15 @@ cdef class Perceptrons:
                         sum += data_of(weights[i]) * xs[i]
                     weights += n_in
                     z[k * n_out + j] = sum
+                    after_work(&done, n_in)
                 xs += n_in
         if self.code == RELU:
             relu_in_place(z, f.outputs)
         elif self.code != UNSET:
             for i in range(f.outputs):
                 f.data[i] = unary(self.code, z[i], 0.01)
+                now_and_then(i)
+        return 0
 
     cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept:
         if self.code == UNSET:
@@ -569,7 +577,7 @@ cdef class Perceptrons:
             return slope(RELU, f.computed[j], f.computed[j], 0.0) * above
         return slope(self.code, f.sums[j], f.computed[j], 0.01) * above
 
-    cdef void spread(self, double *room, Fused *f) noexcept:
+    cdef int spread(self, double *room, Fused *f) except -1:
         """room: for all inputs, all outputs, and twice the inputs of one sample."""
         cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, i, first, last, samples = f.m
         cdef double *xs = data_in_a_row(f)
@@ -590,6 +598,7 @@ cdef class Perceptrons:
             above = room
             for i in range(f.outputs):
                 above[i] = self.gradient_at_sum(f, i, f.grad[i])
+                now_and_then(i)
             room += f.outputs
         # Samples without a reached output take no part.
         last = samples
@@ -608,10 +617,11 @@ cdef class Perceptrons:
             else:
                 self.spread_singly(xs, above, f, first, last)
             last = first
+        return 0
 
-    cdef void spread_samples(
+    cdef int spread_samples(
         self, double *xs, double *above, double *room, Fused *f, Py_ssize_t first, Py_ssize_t last
-    ) noexcept:
+    ) except -1:
         cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, count = last - first, r, i, j
         cdef double *to_weights = self.numbers.grad
         cdef double *to_offsets = to_weights + n_in * n_out
@@ -622,6 +632,7 @@ cdef class Perceptrons:
         cdef Operand *o = f.operands
         cdef Cursor at, within
         cdef double one = 1.0
+        cdef Py_ssize_t done = 0
         if count == 1:
             add_sample(to_weights, x, end, n_in, n_out)
         else:
@@ -639,13 +650,13 @@ cdef class Perceptrons:
                 )
         if f.count == 1:
             if o.value == NULL:
-                return
+                return 0
             if is_anchor(o.value):
                 to_inputs = receivers(o.value, o.offset + first * n_in, count * n_in)
-                self.to_inputs(to_inputs, above + first * n_out, count)
-                return
+                return self.to_inputs(to_inputs, above + first * n_out, count)
         at = cursor_at(f, last * n_in - 1)
         for r in range(last - 1, first - 1, -1):
+            after_work(&done, n_in * n_out)
             if self.to_different_inputs(&at, f, above + r * n_out, room):
                 continue
             for j in range(n_out - 1, -1, -1):
@@ -653,14 +664,14 @@ cdef class Perceptrons:
                 for i in range(n_in - 1, -1, -1):
                     give_at(&within, f, weights[i * n_out + j] * above[r * n_out + j])
             at = within
+        return 0
 
-    cdef void to_inputs(self, double *to, double *above, Py_ssize_t samples) noexcept:
+    cdef int to_inputs(self, double *to, double *above, Py_ssize_t samples) except -1:
         """Add to the gradients of the inputs of samples, which stand in a row."""
         cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, r
         cdef double *weights = self.numbers.data
         if n_out == 1:
-            product(to, n_in, to, n_in, above, 1, 0, weights, 0, samples, 1, n_in)
-            return
+            return product(to, n_in, to, n_in, above, 1, 0, weights, 0, samples, 1, n_in)
         if n_in < 8 or (samples < 4 and self.numbers.asked_in != backwards):
             self.numbers.asked_in = backwards  # again in this backward: then turning them pays
             for r in range(samples):
@@ -668,16 +679,16 @@ cdef class Perceptrons:
                     to + r * n_in, 1, to + r * n_in, 1, weights + n_out - 1, n_out, -1,
                     above + (r + 1) * n_out - 1, -1, n_in, n_out, 1,
                 )
-            return
+            return 0
         weights = self.numbers.weights_by_neuron(n_in, n_out)
-        product(
+        return product(
             to, n_in, to, n_in, above + n_out - 1, n_out, -1, weights + (n_out - 1) * n_in, -n_in,
             samples, n_out, n_in,
         )
 
-    cdef bint to_different_inputs(
+    cdef int to_different_inputs(
         self, Cursor *at, Fused *f, double *above, double *room
-    ) noexcept:
+    ) except -1:
         """The same for one sample, whose inputs end at the cursor, wherever they are; it moves to the
         sample before. False where one comes twice, or does not belong to this sample alone.
         """
@@ -716,18 +727,20 @@ cdef class Perceptrons:
             for i in range(self.n_in):
                 places[i][0] = to[i]
             return False
-        self.to_inputs(to, above, 1)
-        for i in range(self.n_in):
-            places[i][0] = to[i]
+        try:
+            self.to_inputs(to, above, 1)
+        finally:
+            for i in range(self.n_in):
+                places[i][0] = to[i]
         if o != f.operands:
             at.operand = o - 1
             at.i = at.operand.count - 1
         return True
 
-    cdef void spread_singly(
+    cdef int spread_singly(
         self, double *xs, double *above, Fused *f, Py_ssize_t first, Py_ssize_t last
-    ) noexcept:
-        cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, r, i, j
+    ) except -1:
+        cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out, r, i, j, done = 0
         cdef double g
         cdef Cell *w
         cdef Cursor at
@@ -740,6 +753,8 @@ cdef class Perceptrons:
                     give(w, xs[r * n_in + i] * g)
                     give_at(&at, f, data_of(w) * g)
                 give(self.offsets[j], g)
+                after_work(&done, n_in)
+        return 0
 
 
 cdef bint are_free(Arguments inputs) noexcept:

@@ -231,16 +231,16 @@ cdef class Perceptrons:
     cdef Value computed(self, Value anchor)
     cdef Value block_above(self, Cell *below, Py_ssize_t samples)
     cdef Value block_on(self, list inputs)
-    cdef void compute(self, double *room, Fused *f) noexcept
+    cdef int compute(self, double *room, Fused *f) except -1
     cdef double gradient_at_sum(self, Fused *f, Py_ssize_t j, double above) noexcept
-    cdef void spread(self, double *room, Fused *f) noexcept
-    cdef void spread_samples(self, double *xs, double *above, double *room, Fused *f,
-                             Py_ssize_t first, Py_ssize_t last) noexcept
-    cdef void to_inputs(self, double *to, double *above, Py_ssize_t samples) noexcept
-    cdef bint to_different_inputs(self, Cursor *at, Fused *f, double *above,
-                                  double *room) noexcept
-    cdef void spread_singly(self, double *xs, double *above, Fused *f, Py_ssize_t first,
-                            Py_ssize_t last) noexcept
+    cdef int spread(self, double *room, Fused *f) except -1
+    cdef int spread_samples(self, double *xs, double *above, double *room, Fused *f,
+                            Py_ssize_t first, Py_ssize_t last) except -1
+    cdef int to_inputs(self, double *to, double *above, Py_ssize_t samples) except -1
+    cdef int to_different_inputs(self, Cursor *at, Fused *f, double *above,
+                                 double *room) except -1
+    cdef int spread_singly(self, double *xs, double *above, Fused *f, Py_ssize_t first,
+                           Py_ssize_t last) except -1
 
 
 # The numbers of a layer's parameters: n_in × n_out weights, then n_out biases.

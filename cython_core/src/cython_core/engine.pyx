@@ -17,11 +17,12 @@ from numbers import Complex, Real
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsDouble
 from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock,
-    PyThread_release_lock, PyThread_type_lock,
+    PyThread_get_thread_ident, PyThread_release_lock, PyThread_type_lock,
 )
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
@@ -599,14 +600,14 @@ cdef int reserve(Py_ssize_t numbers) except -1:
     global scratch, scratch_room, needed
     cdef void *more
     cdef Py_ssize_t room = numbers if SANITIZED else 2 * numbers
-    if numbers > needed:
-        needed = numbers
     if numbers > scratch_room:
         more = realloc(scratch, room * sizeof(double))
         if more == NULL:
             raise MemoryError("no memory for another node")
         scratch = <double *>more
         scratch_room = room
+    if numbers > needed:
+        needed = numbers
     return 0
 
 
@@ -614,15 +615,45 @@ cdef int reserve(Py_ssize_t numbers) except -1:
 # way: the room to compute in here, the marks of a walk over a graph in begin_walk. The operands are
 # held by the node, and numbers that somebody sets meanwhile are taken as they come.
 
+# Signals are looked for, so that Ctrl-C need not wait: in a walk over nodes between two of them, in a
+# product between two pieces. Their handlers are Python code, and so are other threads.
+
 cdef enum:
     LONG = 1 << 20      # multiplications, of which a core does some thousand million in a second
+    PIECE = 1 << 26     # of them between two looks for signals
+    STRIDE = 1 << 12    # nodes of a walk between two looks
+    SOME = 1 << 17      # turns of another loop
+    LARGE = 1 << 12     # scalars of a node after which there is one at once
 
 
-cdef void product(
+cdef int answer_signals() except -1:
+    """What is in the room to compute in stays there."""
+    global scratch, scratch_room
+    cdef double *mine = scratch
+    cdef Py_ssize_t room = scratch_room
+    scratch = NULL
+    scratch_room = 0
+    try:
+        PyErr_CheckSignals()
+    finally:
+        free(scratch)  # a handler's
+        scratch = mine
+        scratch_room = room
+    return 0
+
+
+cdef inline int now_and_then(Py_ssize_t i) except -1:
+    """In a loop over i."""
+    if unlikely(i & (SOME - 1) == SOME - 1):
+        answer_signals()
+    return 0
+
+
+cdef int product(
     double *out, Py_ssize_t out_row, double *start, Py_ssize_t start_row, double *s,
     Py_ssize_t s_row, Py_ssize_t s_step, double *m, Py_ssize_t m_row, Py_ssize_t rows,
     Py_ssize_t terms, Py_ssize_t columns
-) noexcept:
+) except -1:
     """multiply_add."""
     global scratch, scratch_room
     cdef double *mine = scratch
@@ -631,16 +662,59 @@ cdef void product(
         multiply_add(
             out, out_row, start, start_row, s, s_row, s_step, m, m_row, rows, terms, columns
         )
-        return
+        return 0
     scratch = NULL
     scratch_room = 0
-    with nogil:
-        multiply_add(
+    try:
+        product_in_pieces(
             out, out_row, start, start_row, s, s_row, s_step, m, m_row, rows, terms, columns
         )
-    free(scratch)  # another thread's, which is done with it: only in here it would not be
-    scratch = mine
-    scratch_room = room
+    finally:
+        free(scratch)  # another thread's, which is done with it: only in here it would not be
+        scratch = mine
+        scratch_room = room
+    return 0
+
+
+cdef int product_in_pieces(
+    double *out, Py_ssize_t out_row, double *start, Py_ssize_t start_row, double *s,
+    Py_ssize_t s_row, Py_ssize_t s_step, double *m, Py_ssize_t m_row, Py_ssize_t rows,
+    Py_ssize_t terms, Py_ssize_t columns
+) except -1:
+    """Each sum goes on where the piece before left it, so its order stays what it is."""
+    cdef Py_ssize_t some_rows = min(rows, 4096), some_terms = min(terms, 512), i, j, k
+    cdef Py_ssize_t some_columns = min(columns, max(PIECE // (some_rows * some_terms) & ~15, 16))
+    some_terms = min(terms, max(PIECE // (some_rows * some_columns) & ~127, some_terms))
+    some_rows = min(rows, max(PIECE // (some_terms * some_columns) & ~7, some_rows))
+    for i in range(0, rows, some_rows):
+        for k in range(0, terms, some_terms):
+            for j in range(0, columns, some_columns):
+                with nogil:
+                    multiply_add(
+                        out + i * out_row + j,
+                        out_row,
+                        (out + i * out_row if k else start + i * start_row) + j,
+                        out_row if k else start_row,
+                        s + i * s_row + k * s_step,
+                        s_row,
+                        s_step,
+                        m + k * m_row + j,
+                        m_row,
+                        min(some_rows, rows - i),
+                        min(some_terms, terms - k),
+                        min(some_columns, columns - j),
+                    )
+                PyErr_CheckSignals()
+    return 0
+
+
+cdef inline int after_work(Py_ssize_t *done, Py_ssize_t more) except -1:
+    """In a loop whose turns take more or less work, in multiplications."""
+    done[0] += more
+    if unlikely(done[0] >= LONG):
+        done[0] = 0
+        answer_signals()
+    return 0
 
 
 cdef Value fused_node(
@@ -804,8 +878,7 @@ cdef int compute(Cell *c) except -1:
         f.computed = f.data
         if code != PERCEPTRONS:
             return compute_block(c, NULL)
-        (<Perceptrons>f.owner).compute(xs, f)
-        return 0
+        return (<Perceptrons>f.owner).compute(xs, f)
     gather(f, xs)
     if code == DOT:
         n = f.n
@@ -861,7 +934,7 @@ cdef int compute(Cell *c) except -1:
     return 0
 
 
-cdef void spread(Cell *c) noexcept:
+cdef int spread(Cell *c) except -1:
     """Give the gradient of such a node to its operands, from the last to the first."""
     cdef Fused *f = c.right.fused
     cdef Operand *o = f.operands
@@ -877,16 +950,13 @@ cdef void spread(Cell *c) noexcept:
             for n in range(o[i].count):
                 give_to(&o[i], n, f.constants[j] * above)
                 j += 1
-        return
-    if code >= SOFTMAX:
-        if code == PERCEPTRONS:
-            (<Perceptrons>f.owner).spread(xs, f)
-            keep_unreached(f)
-        else:
-            spread_block(c)
-        return
-    gather(f, xs)
-    if code == DOT:
+    elif code == PERCEPTRONS:
+        (<Perceptrons>f.owner).spread(xs, f)
+        keep_unreached(f)
+    elif code >= SOFTMAX:
+        spread_block(c)
+    elif code == DOT:
+        gather(f, xs)
         n = f.n
         weight = cursor_at(f, n - 1 if n else 0)
         x = cursor_at(f, 2 * n - 1 if n else 0)
@@ -895,9 +965,13 @@ cdef void spread(Cell *c) noexcept:
             give_at(&x, f, xs[i] * above)
         x = cursor_at(f, 2 * n)
         give_at(&x, f, above)
-        return
-    contributions(c, above, xs)
-    give_all(o, f.count, xs + f.size)
+    else:
+        gather(f, xs)
+        contributions(c, above, xs)
+        give_all(o, f.count, xs + f.size)
+    if f.size + f.outputs > LARGE:
+        PyErr_CheckSignals()
+    return 0
 
 
 cdef void contributions(Cell *c, double above, double *xs) noexcept:
@@ -991,7 +1065,13 @@ cdef inline void give(Cell *c, double contribution) noexcept:
     receiver(c)[0] += contribution
 
 
-cdef inline void step(Cell *c) noexcept:
+# Called by its address, so that the compiler keeps it out of the loop over single operations, which
+# needs the registers.
+cdef int (*spread_apart)(Cell *) except -1
+spread_apart = spread
+
+
+cdef inline int step(Cell *c) except -1:
     """Give a node's gradient to its operands."""
     cdef int code = c.code
     cdef double above = c.grad.number
@@ -1010,28 +1090,38 @@ cdef inline void step(Cell *c) noexcept:
         give(c.left, above)
         give(c.right.value, -1.0 * above)
     elif code >= FIRST_FUSED:
-        spread(c)
+        spread_apart(c)
     else:
         a = data_of(c.left)
         b = data_of(c.right.value)
         y = c.data.number
         give(c.left, slope_left(code, a, b, y) * above)
         give(c.right.value, slope_right(code, a, b, y) * above)
+    return 0
 
 
 cdef uint64_t backwards = 0     # how many have run
 
-# Held by the thread that walks over a graph: marks belong to one walk. No Python code runs during
-# one, but where a long product lets other threads run, they may get here.
+# Held by the thread that walks over a graph: marks belong to one walk. The only Python code that runs
+# during one is that of signal handlers and, in a long product, of other threads: they may get here.
 cdef PyThread_type_lock walking = PyThread_allocate_lock()
+cdef unsigned long walker = 0   # the thread that holds it
 if walking == NULL:
     raise MemoryError("no memory for a lock")
 
 
 cdef inline int begin_walk() except -1:
+    global walker
+    cdef unsigned long me = <unsigned long>PyThread_get_thread_ident()
     if not PyThread_acquire_lock(walking, NOWAIT_LOCK):
+        if walker == me:
+            raise RuntimeError(
+                "a signal handler cannot run backward or record a Tape while the backward that it "
+                "interrupted is under way: let it note what is to be done, and do that afterwards"
+            )
         with nogil:
             PyThread_acquire_lock(walking, WAIT_LOCK)
+    walker = me
     if unlikely(needed > scratch_room):
         try:
             reserve(needed)
@@ -1043,6 +1133,8 @@ cdef inline int begin_walk() except -1:
 
 
 cdef inline void end_walk() noexcept:
+    global walker
+    walker = 0
     PyThread_release_lock(walking)
 
 
@@ -1061,15 +1153,29 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-cdef void run_backward() noexcept:
+cdef int run_backward() except -1:
     """From the marked nodes down, and the end of the walk."""
     global backwards
     backwards += 1
     cdef Cell *c = newest_marked()
-    while c != NULL:
-        step(c)
-        c = take_mark_after(c, REACHED)
-    end_walk()
+    cdef int i
+    try:
+        while c != NULL:
+            for i in range(STRIDE):
+                step(c)
+                c = take_mark_after(c, REACHED)
+                if c == NULL:
+                    break
+            else:
+                PyErr_CheckSignals()
+                catch_up_all()  # a handler may have run a Tape
+    finally:
+        while c != NULL:  # Ctrl-C: what was reached and has not given yet
+            if c.code >= FIRST_ANCHOR:
+                keep_unreached(c.right.fused)
+            c = take_mark(REACHED)
+        end_walk()
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------
@@ -2483,35 +2589,38 @@ cdef class Tape:
         cdef Cell *c
         cdef Cell *custom = NULL
         cdef Py_ssize_t room = 0
-        cdef bint failed = False
         cdef void *more
         begin_walk()
         self.count = self.length = 0
         self.partly = False
         reach(cell_of(self.root))
         c = newest_marked()
-        while c != NULL:  # to the end even after a failure, for this takes the marks off
-            if self.count == room and not failed:
-                room = 2 * room + 64
-                more = realloc(self.cells, room * sizeof(Cell *))
-                failed = more == NULL
-                if not failed:
+        try:
+            while c != NULL:
+                if self.count == room:
+                    room = 2 * room + 64
+                    more = realloc(self.cells, room * sizeof(Cell *))
+                    if more == NULL:
+                        raise MemoryError("no memory to record the graph")
                     self.cells = <Cell **>more
-            if not failed:
                 self.cells[self.count] = c
                 self.count += 1
-            if c.code < FIRST_ANCHOR:
-                self.length += 1
-            else:
-                self.length += operations_of(c)
-                self.partly = self.partly or not all_reached(c.right.fused)
-            if c.code == CUSTOM_ANCHOR:
-                custom = c
-            reach_operands(c)
-            c = take_mark_after(c, REACHED)
-        end_walk()
-        if failed:
-            raise MemoryError("no memory to record the graph")
+                if c.code < FIRST_ANCHOR:
+                    self.length += 1
+                else:
+                    self.length += operations_of(c)
+                    self.partly = self.partly or not all_reached(c.right.fused)
+                if c.code == CUSTOM_ANCHOR:
+                    custom = c
+                reach_operands(c)
+                c = take_mark_after(c, REACHED)
+                now_and_then(self.count)
+        finally:
+            if c != NULL:
+                self.partly = True  # so it is recorded again before it is run
+            while c != NULL:
+                c = take_mark(REACHED)
+            end_walk()
         if custom != NULL:
             raise ValueError(
                 f"the custom operation {<str>custom.right.fused.owner!r} cannot be recomputed: it "
@@ -2559,11 +2668,19 @@ cdef class Tape:
 
     def forward(self):
         """Recompute every node from the leaves' present data; the root's data."""
+        self.refuse_another()
+        self.need_root()
+        self.running = True
+        try:
+            return self.recompute()
+        finally:
+            self.running = False
+
+    cdef double recompute(self) except? -1.0:
         global ahead, root_ahead
         cdef Py_ssize_t i
         cdef Plan *p = self.plan
-        self.refuse_another()
-        self.need_root()
+        cdef bint done = False
         if p != NULL:
             if ahead != p:
                 catch_up_all()
@@ -2571,29 +2688,35 @@ cdef class Tape:
                 memcpy(p.last, p.data, p.leaves * sizeof(double))
             for i in range(p.leaves):
                 p.data[i] = data_of(p.cells[i])
-            if run_forward(p):
-                p.current = p.newer_data = True
+            try:
+                done = run_forward(p)
+                if not done and p.newer_data:
+                    # An operation will raise, with the Values below it new and all others as they
+                    # were.
+                    memcpy(p.data, p.last, p.leaves * sizeof(double))
+                    run_forward(p)
+            finally:
+                # Cut short by Ctrl-C, some data are of this run and some of the one before.
+                p.current = done or p.newer_data
+            if done:
+                if ahead != p:
+                    catch_up_all()
+                p.newer_data = True
                 root_ahead = cell_of(self.root)
                 root_ahead.data.number = p.data[p.leaves + p.nodes - 1]
                 ahead = p
                 return root_ahead.data.number
-            # An operation will raise, with the Values below it new and all others as they were.
-            if p.newer_data:
-                memcpy(p.data, p.last, p.leaves * sizeof(double))
-                run_forward(p)
         catch_up_all()
         if p != NULL:
             p.current = False
-        self.running = True
-        try:
-            if self.partly:
-                self.record()  # notes anew which elements are below the root
-            reserve(needed)
-            for i in range(self.count - 1, -1, -1):
-                recompute(self.cells[i], self.partly)
-        finally:
-            self.running = False
-        return self.root.data
+        if self.partly:
+            self.record()  # notes anew which elements are below the root
+        reserve(needed)
+        for i in range(self.count - 1, -1, -1):
+            recompute(self.cells[i], self.partly)
+            if unlikely(i & (STRIDE - 1) == 0):
+                PyErr_CheckSignals()
+        return data_of(cell_of(self.root))
 
     def backward(self, grad=1.0):
         """Value.backward on the recorded graph."""
@@ -2618,7 +2741,13 @@ cdef class Tape:
             p.grad[i] = grad_of(p.cells[i])
         root = p.leaves + p.nodes - 1
         p.grad[p.grad_of[root]] = 0.0 + above
-        run_gradients(p)
+        self.running = True
+        try:
+            run_gradients(p)
+        finally:
+            self.running = False
+        if ahead != p:
+            catch_up_all()
         for i in range(p.leaves):
             set_grad(p.cells[i], p.grad[i])
         root_ahead = cell_of(self.root)

@@ -72,6 +72,15 @@ KERNEL void transpose(const double *restrict m, double *restrict t, ptrdiff_t ro
         for (ptrdiff_t j = 0; j < columns; j++) t[j * rows + i] = m[i * columns + j];
 }
 
+/* What each of many operations gives: its local gradient, by its slope, times its gradient. The
+   constant is read anew for each: a register is saved around every call, and the next one waits. */
+MAYBE_UNUSED static void slopes_times(
+    double (*slope)(int, double, double, double), int code, const double *x, const double *y,
+    const volatile double *constant, const double *above, double *to, ptrdiff_t n
+) {
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = slope(code, x[i], y[i], *constant) * above[i];
+}
+
 /* One step of the optimisers on n parameters p with gradients g; the rules stand in optim.pyx. */
 
 KERNEL void plain_step(

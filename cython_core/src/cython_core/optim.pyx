@@ -3,6 +3,7 @@
 import math
 from array import array
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -38,6 +39,7 @@ cdef struct Stretch:
 
 cdef enum:
     WORTH = 8               # a row of fewer is copied together with its neighbours
+    MOST = 1 << 20          # in a stretch: between two of them signals are looked for
 
 
 cdef class Stretches:
@@ -66,10 +68,12 @@ cdef class Stretches:
             c = checked_cell(params[i])
             self.data[i] = data_place(c)
             self.grad[i] = grad_place(c)
+            if i % MOST == MOST - 1:
+                PyErr_CheckSignals()
         i = 0
         while i < n:
             j = i + 1
-            while j < n and self.data[j] == self.data[i] + (j - i) and (
+            while j < n and j - i < MOST and self.data[j] == self.data[i] + (j - i) and (
                 self.grad[j] == self.grad[i] + (j - i)
             ):
                 j += 1
@@ -78,9 +82,11 @@ cdef class Stretches:
 
     cdef void add(self, Py_ssize_t start, Py_ssize_t count) noexcept:
         cdef Stretch *s
-        if count < WORTH and self.count and self.stretches[self.count - 1].data == NULL:
-            self.stretches[self.count - 1].count += count
-            return
+        if count < WORTH and self.count:
+            s = &self.stretches[self.count - 1]
+            if s.data == NULL and s.count < MOST:
+                s.count += count
+                return
         s = &self.stretches[self.count]
         self.count += 1
         s.start = start
@@ -94,17 +100,19 @@ cdef class Stretches:
         free(self.copied)
         free(self.stretches)
 
-    cdef Stretch taken(self, Py_ssize_t which) noexcept:
+    cdef int take(self, Py_ssize_t which, Stretch *s) except -1:
         """A stretch in a row: where it is, or copied."""
-        cdef Stretch s = self.stretches[which]
         cdef Py_ssize_t i
+        if which:
+            PyErr_CheckSignals()
+        s[0] = self.stretches[which]
         if s.data == NULL:
             s.data = self.copied
             s.grad = self.copied + s.count
             for i in range(s.count):
                 s.data[i] = self.data[s.start + i][0]
                 s.grad[i] = self.grad[s.start + i][0]
-        return s
+        return 0
 
     cdef void put_back(self, Stretch *s) noexcept:
         cdef Py_ssize_t i
@@ -200,7 +208,7 @@ class SGD(Optimizer):
         cdef Stretch s
         cdef Py_ssize_t i
         for i in range(stretches.count):
-            s = stretches.taken(i)
+            stretches.take(i, &s)
             if momentum == 0.0:
                 plain_step(s.data, s.grad, s.count, lr, weight_decay)
             else:
@@ -250,7 +258,7 @@ class Adam(Optimizer):
         cdef Stretch s
         cdef Py_ssize_t i
         for i in range(stretches.count):
-            s = stretches.taken(i)
+            stretches.take(i, &s)
             adam_step(
                 s.data, s.grad, first_moment + s.start, second_moment + s.start, s.count,
                 step_size, correction, beta1, beta2, eps, shrink, weight_decay,

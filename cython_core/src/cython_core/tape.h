@@ -2,7 +2,8 @@
  *
  * One Move computes the data of a run of nodes from those of their operands; one Gift adds to the
  * gradients of a run of nodes, or from a run of nodes to a single one. No sum is reordered. Both
- * functions stop at the first that needs more than this, and return its number. */
+ * functions stop at the first that needs more than this, or when they have computed more than `most`
+ * numbers, and return its number. */
 
 #ifndef TRIGRAD_TAPE_H
 #define TRIGRAD_TAPE_H
@@ -55,9 +56,10 @@ typedef struct {
     } while (0)
 
 EVERY_MACHINE
-static size_t run_moves(const Move *moves, size_t at, size_t end, double *data) {
-    for (; at < end; at++) {
+static size_t run_moves(const Move *moves, size_t at, size_t end, double *data, int64_t most) {
+    for (; at < end && most > 0; at++) {
         const Move *m = &moves[at];
+        most -= m->count;
         const ptrdiff_t n = m->count, a_step = m->a_step, b_step = m->b_step;
         double *restrict out = data + m->out;
         const double *a = data + m->a, *b = data + m->b;
@@ -80,7 +82,7 @@ static size_t run_moves(const Move *moves, size_t at, size_t end, double *data) 
         default: return at;
         }
     }
-    return end;
+    return at;
 }
 
 #define GIVE(expression) do { \
@@ -119,9 +121,10 @@ static size_t run_moves(const Move *moves, size_t at, size_t end, double *data) 
 
 EVERY_MACHINE
 static size_t run_gifts(const Gift *gifts, size_t at, size_t end, const double *data,
-                        double *grad) {
-    while (at < end) {
+                        double *grad, int64_t most) {
+    while (at < end && most > 0) {
         const Gift *m = &gifts[at];
+        most -= m->count;
         const ptrdiff_t n = m->count, from_step = m->from_step, a_step = m->a_step;
         double *restrict to = grad + m->to;
         const double *from = grad + m->from, *a = data + m->a;
@@ -142,6 +145,7 @@ static size_t run_gifts(const Gift *gifts, size_t at, size_t end, const double *
                 }
             }
             for (int j = 0; j < 8; j++) grad[m[j].to] = sums[j];
+            most -= 7 * n;
             at += 8;
             continue;
         }
@@ -154,7 +158,7 @@ static size_t run_gifts(const Gift *gifts, size_t at, size_t end, const double *
         }
         at++;
     }
-    return end;
+    return at;
 }
 
 #undef RUN

@@ -8,7 +8,7 @@
 #
 # The Values themselves follow late.
 
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef extern from "tape.h" nogil:
     enum:
@@ -23,8 +23,12 @@ cdef extern from "tape.h" nogil:
         uint16_t code
         uint32_t count
         int32_t to, to_step, from_ "from", from_step, a, a_step, b, b_step, y, y_step
-    size_t run_moves(const Move *, size_t, size_t, double *) noexcept
-    size_t run_gifts(const Gift *, size_t, size_t, const double *, double *) noexcept
+    size_t run_moves(const Move *, size_t, size_t, double *, int64_t) noexcept
+    size_t run_gifts(const Gift *, size_t, size_t, const double *, double *, int64_t) noexcept
+
+
+cdef enum:
+    LONGEST = 1 << 20   # of a Move or a Gift, and what is computed between two looks for signals
 
 
 # A graph in flat arrays. Places in data: the leaves, then the nodes, then the constants.
@@ -150,14 +154,16 @@ cdef inline bint has_constant(int code) noexcept nogil:
     return LEAKY_RELU <= code <= NUMBER_POWER
 
 
-cdef bint read_graph(Draft *d, Cell **newest_first) noexcept nogil:
+cdef bint read_graph(Draft *d, Cell **newest_first) except -1:
     cdef Py_ssize_t i
     cdef int32_t x, y, level, n = <int32_t>d.nodes
     cdef Cell *c
     cdef int code
     for i in range(n):
+        now_and_then(i)
         newest_first[n - 1 - i].index = <uint32_t>i
     for i in range(n):
+        now_and_then(i)
         c = newest_first[n - 1 - i]
         code = c.code
         d.codes[i] = code
@@ -188,7 +194,7 @@ cdef inline uint64_t kind_of_operand(Draft *d, int32_t x, int32_t other) noexcep
     return d.kinds[x] if x < d.nodes else 7
 
 
-cdef void classify(Draft *d) noexcept nogil:
+cdef int classify(Draft *d) except -1:
     """Number the classes of alike nodes in the order in which they appear."""
     cdef Py_ssize_t i, count = 0
     cdef int32_t x, y
@@ -196,6 +202,7 @@ cdef void classify(Draft *d) noexcept nogil:
     cdef size_t at
     memset(d.table, 0, (d.table_mask + 1) * sizeof(uint64_t))
     for i in range(d.nodes):
+        now_and_then(i)
         x = d.lefts[i]
         y = d.rights[i]
         kind = mixed(d.codes[i], d.levels[i])
@@ -212,26 +219,30 @@ cdef void classify(Draft *d) noexcept nogil:
             d.table[at] = i + 1
             d.classes[i] = <int32_t>count
             count += 1
+    return 0
 
 
-cdef void sort_by(Draft *d, int32_t *keys) noexcept nogil:
+cdef int sort_by(Draft *d, int32_t *keys) except -1:
     """Order the nodes by a key from 0 to nodes; what is equal keeps its order."""
     cdef Py_ssize_t i, n = d.nodes
     cdef int32_t total = 0, count
     memset(d.counts, 0, (n + 100) * sizeof(int32_t))
     for i in range(n):
+        now_and_then(i)
         d.counts[keys[i]] += 1
     for i in range(n + 100):
         count = d.counts[i]
         d.counts[i] = total
         total += count
     for i in range(n):
+        now_and_then(i)
         d.spare[d.counts[keys[d.order[i]]]] = d.order[i]
         d.counts[keys[d.order[i]]] += 1
     d.order, d.spare = d.spare, d.order
+    return 0
 
 
-cdef void place(Draft *d, Plan *p) noexcept nogil:
+cdef int place(Draft *d, Plan *p) except -1:
     """Where everything stands, leaves in the order in which the loops will read them."""
     cdef Py_ssize_t i, j, k, n = d.nodes
     cdef int32_t leaves = 0, constants = 0, x, side
@@ -246,12 +257,14 @@ cdef void place(Draft *d, Plan *p) noexcept nogil:
             j += 1
         for side in range(2):
             for k in range(i, j):
+                now_and_then(k)
                 x = d.rights[d.order[k]] if side else d.lefts[d.order[k]]
                 if x >= n and d.places[x] < 0:
                     d.places[x] = leaves
                     leaves += 1
         i = j
     for i in range(n):
+        now_and_then(i)
         k = d.order[i]
         d.a[i] = d.places[d.lefts[k]]
         d.b[i] = -1
@@ -260,6 +273,7 @@ cdef void place(Draft *d, Plan *p) noexcept nogil:
         elif has_constant(d.codes[k]):
             d.b[i] = <int32_t>(d.leaves + n) + constants
             constants += 1
+    return 0
 
 
 cdef int move_kind(int code) noexcept nogil:
@@ -276,8 +290,8 @@ cdef int move_kind(int code) noexcept nogil:
     return MOVE_RELU if code == RELU else MOVE_OTHER
 
 
-cdef void plan_moves(Draft *d, Plan *p) noexcept nogil:
-    cdef Py_ssize_t i = 0, j, k, n = d.nodes
+cdef int plan_moves(Draft *d, Plan *p) except -1:
+    cdef Py_ssize_t i = 0, j, n = d.nodes
     cdef Move *m
     cdef int32_t node, b, b_next
     while i < n:
@@ -291,33 +305,42 @@ cdef void plan_moves(Draft *d, Plan *p) noexcept nogil:
         m.b = d.b[i] if d.b[i] >= 0 else 0
         m.a_step = m.b_step = 0
         j = i + 1
-        while j < n and d.codes[d.order[j]] == m.code and d.levels[d.order[j]] == d.levels[node]:
+        while (
+            j < n and j - i < LONGEST and d.codes[d.order[j]] == m.code
+            and d.levels[d.order[j]] == d.levels[node]
+        ):
             b = d.b[j] if d.b[j] >= 0 else 0
             if j == i + 1:
                 m.a_step = d.a[j] - m.a
                 m.b_step = b - m.b
             elif d.a[j] != m.a + m.a_step * (j - i) or b != m.b + m.b_step * (j - i):
                 break
+            now_and_then(j)
             j += 1
         m.count = <uint32_t>(j - i)
         if NUMBER_SUBTRACT <= m.code <= NUMBER_POWER:  # the number is the first operand
             m.a, m.b = m.b, m.a
             m.a_step, m.b_step = m.b_step, m.a_step
+        now_and_then(i)
         i = j
+    return 0
 
 
-cdef void find_users(Draft *d, Plan *p) noexcept nogil:
+cdef int find_users(Draft *d, Plan *p) except -1:
     cdef Py_ssize_t i, n = d.nodes
     cdef int32_t at, x, total = 0, placed
     for i in range(n + d.leaves):
+        now_and_then(i)
         d.first_use[d.places[i]] = d.uses[i]
     for i in range(n + d.leaves):
+        now_and_then(i)
         at = d.first_use[i]
         d.first_use[i] = total
         d.spare[i] = total
         total += at
     d.first_use[n + d.leaves] = total
     for i in range(n - 1, -1, -1):
+        now_and_then(i)
         placed = d.places[i] - p.leaves
         x = d.places[d.lefts[i]]
         d.users[d.spare[x]] = 2 * placed
@@ -326,6 +349,7 @@ cdef void find_users(Draft *d, Plan *p) noexcept nogil:
             x = d.places[d.rights[i]]
             d.users[d.spare[x]] = 2 * placed + 1
             d.spare[x] += 1
+    return 0
 
 
 cdef void read_gift(Draft *d, Plan *p, uint32_t user, Gift *g) noexcept nogil:
@@ -364,7 +388,7 @@ cdef inline bint alike(Gift *g, Gift *h) noexcept nogil:
 cdef bint plan_run(
     Draft *d, Plan *p, uint32_t *users, Py_ssize_t stride, Py_ssize_t count, int32_t to,
     int32_t to_step, bint first, Py_ssize_t *runs,
-) noexcept nogil:
+) except -1:
     """Gifts for `count` users, `stride` apart. With runs, only count how many it would take."""
     cdef Py_ssize_t i = 0, j
     cdef Gift g, h
@@ -377,7 +401,8 @@ cdef bint plan_run(
         g.first = first and (to_step != 0 or i == 0)
         g.same = 0
         j = i + 1
-        while j < count:
+        while j < count and j - i < LONGEST:
+            now_and_then(j)
             read_gift(d, p, users[j * stride], &h)
             if j == i + 1:
                 g.from_step = h.from_ - g.from_
@@ -402,14 +427,17 @@ cdef bint plan_run(
                 p.gifts = <Gift *>more
             p.gifts[p.gift_count] = g
             p.gift_count += 1
-        g = h
         i = j
+        if g.count < LONGEST:
+            g = h
+        elif i < count:
+            read_gift(d, p, users[i * stride], &g)
     return True
 
 
 cdef bint plan_block(
     Draft *d, Plan *p, int32_t start, Py_ssize_t width, bint first
-) noexcept nogil:
+) except -1:
     """Gifts to neighbours that all have as many users."""
     cdef Py_ssize_t uses = d.first_use[start + 1] - d.first_use[start], u, along = 0, across = 0
     cdef uint32_t *users = d.users + d.first_use[start]
@@ -429,7 +457,7 @@ cdef bint plan_block(
     return True
 
 
-cdef bint plan_gifts(Draft *d, Plan *p) noexcept nogil:
+cdef bint plan_gifts(Draft *d, Plan *p) except -1:
     cdef int32_t i, j, grads = p.leaves, root = p.leaves + p.nodes - 1
     cdef Gift g
     cdef Gift *one
@@ -440,6 +468,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) noexcept nogil:
     for i in range(p.leaves):
         p.grad_of[i] = i
     for i in range(p.leaves, root + 1):
+        now_and_then(i)
         p.grad_of[i] = -1
         if i != root and d.first_use[i + 1] - d.first_use[i] == 1:
             read_gift(d, p, d.users[d.first_use[i]], &g)
@@ -448,6 +477,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) noexcept nogil:
         p.grad_of[i] = grads
         grads += 1
     for i in range(root, p.leaves - 1, -1):
+        now_and_then(i)
         if p.grad_of[i] < 0:
             p.grad_of[i] = p.grad_of[p.leaves + (d.users[d.first_use[i]] >> 1)]
     p.grad = <double *>calloc(grads, sizeof(double))
@@ -456,6 +486,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) noexcept nogil:
     d.spare[0] = 0
     i = root - 1
     while i >= p.leaves:
+        now_and_then(i)
         if shares(d, p, i):
             i -= 1
             continue
@@ -471,6 +502,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) noexcept nogil:
     leaf_gifts = p.gift_count
     i = 0
     while i < p.leaves:
+        now_and_then(i)
         j = i
         while j < p.leaves and (
             d.first_use[j + 1] - d.first_use[j] == d.first_use[i + 1] - d.first_use[i]
@@ -508,16 +540,17 @@ cdef void *block_of(size_t count, size_t size, bint *failed) noexcept nogil:
     return result
 
 
-cdef Plan *make_plan(Cell **newest_first, Py_ssize_t n) noexcept nogil:
+cdef Plan *make_plan(Cell **newest_first, Py_ssize_t n) except? NULL:
     """NULL where the cells are not all single operations, or there is no memory."""
     cdef Draft d
     cdef Plan *p
-    cdef Py_ssize_t i, leaves
-    cdef bint failed = False
+    cdef Py_ssize_t i
+    cdef bint failed = False, done = False
     cdef int code
     if n == 0 or n > 1 << 28:
         return NULL
     for i in range(n):
+        now_and_then(i)
         code = newest_first[i].code
         if code >= FIRST_FUSED:
             return NULL
@@ -539,85 +572,104 @@ cdef Plan *make_plan(Cell **newest_first, Py_ssize_t n) noexcept nogil:
     d.b = <int32_t *>block_of(n, sizeof(int32_t), &failed)
     d.users = <uint32_t *>block_of(2 * n, sizeof(uint32_t), &failed)
     p = <Plan *>block_of(1, sizeof(Plan), &failed)
-    if not failed and read_graph(&d, newest_first):
-        leaves = d.leaves
-        p.leaves = <int32_t>leaves
-        p.nodes = <int32_t>n
-        p.places = <int32_t>(leaves + 2 * n)
-        d.uses = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
-        d.order = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
-        d.spare = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
-        d.places = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
-        d.first_use = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
-        p.cells = <Cell **>block_of(n + leaves, sizeof(Cell *), &failed)
-        p.data = <double *>block_of(p.places, sizeof(double), &failed)
-        p.last = <double *>block_of(leaves, sizeof(double), &failed)
-        p.grad_of = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
-        p.moves = <Move *>block_of(n, sizeof(Move), &failed)
-        if not failed:
-            for i in range(n):
-                d.uses[d.lefts[i]] += 1
-                if d.rights[i] >= 0:
-                    d.uses[d.rights[i]] += 1
-                d.order[i] = <int32_t>i
-            classify(&d)
-            sort_by(&d, d.classes)
-            sort_by(&d, d.codes)
-            sort_by(&d, d.levels)
-            place(&d, p)
-            for i in range(n):
-                p.cells[d.places[i]] = newest_first[n - 1 - i]
-            for i in range(leaves):
-                p.cells[d.places[n + i]] = d.leaf_cells[i]
-            for i in range(n):
-                if d.b[i] >= leaves + n:
-                    p.data[d.b[i]] = p.cells[leaves + i].right.constant
-            plan_moves(&d, p)
-            find_users(&d, p)
-            failed = not plan_gifts(&d, p)
-    else:
-        failed = True
-    free(d.table)
-    free(d.codes)
-    free(d.lefts)
-    free(d.rights)
-    free(d.levels)
-    free(d.kinds)
-    free(d.classes)
-    free(d.counts)
-    free(d.a)
-    free(d.b)
-    free(d.users)
-    free(d.uses)
-    free(d.order)
-    free(d.spare)
-    free(d.places)
-    free(d.first_use)
-    free(d.leaf_cells)
+    try:
+        done = not failed and draw_plan(&d, p, newest_first)
+    finally:
+        free(d.table)
+        free(d.codes)
+        free(d.lefts)
+        free(d.rights)
+        free(d.levels)
+        free(d.kinds)
+        free(d.classes)
+        free(d.counts)
+        free(d.a)
+        free(d.b)
+        free(d.users)
+        free(d.uses)
+        free(d.order)
+        free(d.spare)
+        free(d.places)
+        free(d.first_use)
+        free(d.leaf_cells)
+        if not done:
+            free_plan(p)
+    return p if done else NULL
+
+
+cdef bint draw_plan(Draft *d, Plan *p, Cell **newest_first) except -1:
+    """Whether there was memory for it."""
+    cdef Py_ssize_t i, n = d.nodes, leaves
+    cdef bint failed = False
+    begin_walk()  # the cells' room for an index is one for all threads
+    try:
+        if not read_graph(d, newest_first):
+            return False
+    finally:
+        end_walk()
+    leaves = d.leaves
+    p.leaves = <int32_t>leaves
+    p.nodes = <int32_t>n
+    p.places = <int32_t>(leaves + 2 * n)
+    d.uses = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
+    d.order = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
+    d.spare = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
+    d.places = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
+    d.first_use = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
+    p.cells = <Cell **>block_of(n + leaves, sizeof(Cell *), &failed)
+    p.data = <double *>block_of(p.places, sizeof(double), &failed)
+    p.last = <double *>block_of(leaves, sizeof(double), &failed)
+    p.grad_of = <int32_t *>block_of(n + leaves, sizeof(int32_t), &failed)
+    p.moves = <Move *>block_of(n, sizeof(Move), &failed)
     if failed:
-        free_plan(p)
-        return NULL
-    return p
+        return False
+    for i in range(n):
+        now_and_then(i)
+        d.uses[d.lefts[i]] += 1
+        if d.rights[i] >= 0:
+            d.uses[d.rights[i]] += 1
+        d.order[i] = <int32_t>i
+    classify(d)
+    sort_by(d, d.classes)
+    sort_by(d, d.codes)
+    sort_by(d, d.levels)
+    place(d, p)
+    for i in range(n):
+        now_and_then(i)
+        p.cells[d.places[i]] = newest_first[n - 1 - i]
+    for i in range(leaves):
+        p.cells[d.places[n + i]] = d.leaf_cells[i]
+    for i in range(n):
+        now_and_then(i)
+        if d.b[i] >= leaves + n:
+            p.data[d.b[i]] = p.cells[leaves + i].right.constant
+    plan_moves(d, p)
+    find_users(d, p)
+    return plan_gifts(d, p)
 
 
 # Running it ----------------------------------------------------------------------------------
 
 
-cdef bint run_forward(Plan *p) noexcept nogil:
+cdef bint run_forward(Plan *p) except -1:
     """Whether all went well: False where an operation may have to raise."""
-    cdef size_t i = 0
+    cdef size_t i = 0, before
     cdef uint32_t j
     cdef Move *m
     cdef double x, w, y
     cdef int code
     while True:
-        i = run_moves(p.moves, i, p.move_count, p.data)
+        before = i
+        i = run_moves(p.moves, i, p.move_count, p.data, LONGEST)
         if i == p.move_count:
             return True
+        PyErr_CheckSignals()
         m = &p.moves[i]
         code = m.code
         if m.kind != MOVE_OTHER:
-            return False
+            if i == before:
+                return False
+            continue
         for j in range(m.count):
             x = p.data[m.a + <Py_ssize_t>j * m.a_step]
             w = p.data[m.b + <Py_ssize_t>j * m.b_step]
@@ -644,17 +696,20 @@ cdef inline double local_gradient(Gift *g, double a, double b, double y) noexcep
     return slope_right(code, a, b, y) if g.side else slope_left(code, a, b, y)
 
 
-cdef void run_gradients(Plan *p) noexcept nogil:
+cdef int run_gradients(Plan *p) except -1:
     cdef size_t i = 0
     cdef Py_ssize_t j
     cdef Gift *g
     cdef double local
     cdef double *to
     while True:
-        i = run_gifts(p.gifts, i, p.gift_count, p.data, p.grad)
+        i = run_gifts(p.gifts, i, p.gift_count, p.data, p.grad, LONGEST)
         if i == p.gift_count:
-            return
+            return 0
+        PyErr_CheckSignals()
         g = &p.gifts[i]
+        if g.kind != GIFT_OTHER:
+            continue
         for j in range(<Py_ssize_t>g.count):
             local = local_gradient(
                 g, p.data[g.a + j * g.a_step], p.data[g.b + j * g.b_step],

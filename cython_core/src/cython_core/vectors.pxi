@@ -203,7 +203,7 @@ cdef int compute_block(Cell *anchor, unsigned char *reached) except -1:
     elif anchor.code == BOTH:
         return compute_both(f, reached)
     elif anchor.code == LINEAR:
-        compute_linear(f)
+        return compute_linear(f)
     elif anchor.code == ATTENTION:
         compute_attention(f)
     else:
@@ -211,8 +211,15 @@ cdef int compute_block(Cell *anchor, unsigned char *reached) except -1:
     return 0
 
 
+cdef double no_constant = 0.0
+
+
+cdef inline double *place_of_constant(Fused *f) noexcept nogil:
+    return f.constants if has_constant(f.operation) else &no_constant
+
+
 cdef inline double constant_of(Fused *f) noexcept nogil:
-    return f.constants[0] if has_constant(f.operation) else 0.0
+    return place_of_constant(f)[0]
 
 
 cdef int compute_each(Fused *f, unsigned char *reached) except -1:
@@ -224,6 +231,7 @@ cdef int compute_each(Fused *f, unsigned char *reached) except -1:
     for i in range(f.outputs):
         if reached == NULL or reached[i]:
             f.data[i] = applied(f.operation, x[i], constant)
+        now_and_then(i)
     return 0
 
 
@@ -291,6 +299,7 @@ cdef int compute_both(Fused *f, unsigned char *reached) except -1:
         for i in range(count):
             if reached == NULL or reached[i]:
                 y[i] = binary(f.operation, a[i], b[i])
+            now_and_then(i)
     elif f.operation == ADD:
         for i in range(count):
             y[i] = a[i] + b[i]
@@ -330,7 +339,7 @@ cdef Linear linear_of(Fused *f) noexcept nogil:
     return l
 
 
-cdef void compute_linear(Fused *f) noexcept:
+cdef int compute_linear(Fused *f) except -1:
     """y_j = b_j + w_j·x of each sample, summed from left to right."""
     cdef Linear l = linear_of(f)
     cdef Py_ssize_t s
@@ -351,6 +360,7 @@ cdef void compute_linear(Fused *f) noexcept:
         product(
             f.data, l.n_out, b, 0, l.x, l.n_in, 1, turned, l.n_out, l.samples, l.n_in, l.n_out
         )
+    return 0
 
 
 cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
@@ -361,6 +371,7 @@ cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
     cdef double *ys
     cdef double m, s
     for row in range(f.size // n):
+        now_and_then(row)
         if reached != NULL and not any_reached(f, row * f.m, f.m):
             continue
         xs = all_xs + row * n
@@ -387,7 +398,7 @@ cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
 
 # Backward ------------------------------------------------------------------------------------
 
-cdef void spread_block(Cell *anchor) noexcept:
+cdef int spread_block(Cell *anchor) except -1:
     """Give the gradients of the outputs to the operands."""
     cdef Fused *f = anchor.right.fused
     all_reached(f)
@@ -402,27 +413,34 @@ cdef void spread_block(Cell *anchor) noexcept:
     else:
         spread_rows(anchor.code, f)
     keep_unreached(f)
+    return 0
 
 
-cdef void spread_each(Fused *f) noexcept:
+cdef int spread_each(Fused *f) except -1:
     cdef int code = f.operation
     cdef Py_ssize_t i, count = f.outputs
     cdef double *x = numbers_at(f, f.operands, count, scratch)
+    cdef double *y = f.data
+    cdef double *above = f.grad
     cdef double *to = scratch + count
-    cdef double constant = constant_of(f)
+    cdef double *constant = place_of_constant(f)
     if code == ADD_NUMBER or code == SUBTRACT_NUMBER:
-        to = f.grad
+        to = above
     elif code == MULTIPLY_NUMBER:
         for i in range(count):
-            to[i] = constant * f.grad[i]
+            to[i] = constant[0] * above[i]
     elif code == RELU:
-        relu_gradient(x, f.grad, to, count)
+        relu_gradient(x, above, to, count)
     else:
-        for i in range(count):
-            to[i] = slope(code, x[i], f.data[i], constant) * f.grad[i]
+        for i in range(0, count, SOME):
+            slopes_times(
+                slope, code, x + i, y + i, constant, above + i, to + i, min(SOME, count - i)
+            )
+            now_and_then(i + SOME - 1)
     give_some(
         f.operands, f.operands + f.count, to + count, NULL if f.entire else f.reached + count
     )
+    return 0
 
 
 cdef void spread_both(Fused *f) noexcept:
@@ -507,7 +525,7 @@ cdef int first_side(Fused *f, Operand *middle, Operand *end) noexcept nogil:
     return 0 if left and right else -1 if right else 1
 
 
-cdef void spread_linear(Fused *f) noexcept:
+cdef int spread_linear(Fused *f) except -1:
     cdef Linear l = linear_of(f)
     cdef Py_ssize_t s, n_in = l.n_in, n_out = l.n_out, last = l.samples - 1
     cdef double *to
@@ -517,8 +535,7 @@ cdef void spread_linear(Fused *f) noexcept:
         and are_apart(l.weights, l.biases, l.biases, l.end)
         and are_apart(l.biases, l.inputs, l.inputs, l.end)
     ):
-        spread_linear_singly(f, &l)
-        return
+        return spread_linear_singly(f, &l)
     if l.biases < l.inputs:
         for s in range(l.samples, 0, -1):
             give_all(l.biases, l.inputs - l.biases, f.grad + s * n_out)
@@ -536,11 +553,12 @@ cdef void spread_linear(Fused *f) noexcept:
             l.samples, n_out, n_in,
         )
         return_gradients(l.inputs, l.end, to, l.room)
+    return 0
 
 
-cdef void spread_linear_singly(Fused *f, Linear *l) noexcept:
+cdef int spread_linear_singly(Fused *f, Linear *l) except -1:
     """In the order of rule 2.2, dot by dot."""
-    cdef Py_ssize_t s, i, j, n_in = l.n_in
+    cdef Py_ssize_t s, i, j, n_in = l.n_in, done = 0
     cdef Cursor input, start, weight, bias
     cdef bint biased = l.biases < l.inputs
     cdef double above
@@ -551,6 +569,7 @@ cdef void spread_linear_singly(Fused *f, Linear *l) noexcept:
         bias = last_of(l.inputs)
     for s in range(l.samples - 1, -1, -1):
         for j in range(l.n_out - 1, -1, -1):
+            after_work(&done, n_in)
             if f.entire or f.reached[s * l.n_out + j]:
                 above = f.grad[s * l.n_out + j]
                 input = start
@@ -567,6 +586,7 @@ cdef void spread_linear_singly(Fused *f, Linear *l) noexcept:
                 go_back(&bias, l.biases, l.inputs, 1)
         if n_in:
             go_back(&start, l.inputs, l.end, n_in)
+    return 0
 
 
 cdef inline bint holds_values(Operand *first, Operand *end) noexcept nogil:
