@@ -265,6 +265,7 @@ def latencies(m: Any, n: int, names: list[str] | None = None) -> dict[str, dict[
     for name, (work, outcome) in works(m, n).items():
         if names is not None and name not in names:
             continue
+        work()  # warm
         start = time.perf_counter()
         work()
         took = time.perf_counter() - start
