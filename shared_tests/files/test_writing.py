@@ -182,6 +182,19 @@ def test_a_device_is_written_to():
         os.close(theirs)
 
 
+def test_standard_output_is_written_to(tmp_path):
+    """/dev/stdout is a link: into a pipe, which has no other name, or to a file."""
+    code = (
+        "from pure_python.state.files import write_whole\n"
+        "write_whole('/dev/stdout', lambda file: file.write(b'new'))"
+    )
+    assert in_a_process(code).stdout == "new"
+    with open(tmp_path / "a", "wb") as file:
+        command = [sys.executable, "-c", code]
+        subprocess.run(command, stdout=file, env=os.environ | {"PYTHONSAFEPATH": "1"}, check=True)
+    assert (tmp_path / "a").read_bytes() == b"new" and named(tmp_path) == ["a"]
+
+
 def test_a_pipe_is_written_to(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     got = []

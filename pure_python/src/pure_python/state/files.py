@@ -74,7 +74,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
         if before is not None and stat.S_ISDIR(before.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if before is not None and not stat.S_ISREG(before.st_mode):
-            with open(target, "wb") as device:
+            with open(path, "wb") as device:  # which may have no other name, as /dev/stdout
                 write(device)
             return
         if before is not None and not os.access(target, os.W_OK):

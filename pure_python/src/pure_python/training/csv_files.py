@@ -88,9 +88,11 @@ class Table:
             if not cell:
                 fault = "empty cell; fill it, remove the row, or leave the column out"
             elif number is None:
-                fault = f"{shown(cell)} is not a number{_hint(cell)}"
+                fault = (
+                    f"{shown(cell)} is not a number{_hint(cell) or '; leave out a column of text'}"
+                )
             elif not math.isfinite(number):
-                fault = f"{shown(cell)} is not a finite number"
+                fault = f"{shown(cell)} is not a finite number; give one, or remove the row"
             else:
                 continue
             raise self._refused(line, column, fault)
