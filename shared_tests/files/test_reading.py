@@ -208,7 +208,16 @@ def run(backend, path):
     return run
 
 
-SETTINGS = {"activation": "relu", "epochs": 1.5, "seed": True, "lr": "0.1", "hidden": [3.0]}
+SETTINGS = {
+    "activation": "relu",
+    "epochs": 1.5,
+    "seed": True,
+    "lr": 10**400,
+    "momentum": "0.1",
+    "batch_size": 10**100,
+    "hidden": [3.0],
+    "init": "\ud800",
+}
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -220,8 +229,11 @@ def test_settings_of_another_type(name, run, path):
     if name != "activation":  # which is missing
         settings |= {"activation": "relu", name: SETTINGS[name]}
     write_safetensors(path, state, metadata | {"settings": json.dumps(settings)})
-    with pytest.raises(InputError, match="the description of the network in this file is damaged"):
+    with pytest.raises(
+        InputError, match="description of the network in this file is damaged"
+    ) as caught:
         checkpoint.read(path)
+    assert str(caught.value).isprintable()
 
 
 CHANGES = {

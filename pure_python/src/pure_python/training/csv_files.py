@@ -68,8 +68,11 @@ class Table:
                 raise self._refused(line, column, "empty cell; fill it, or remove the row")
         return [row[j] for row in self.rows]
 
-    def numbers(self, columns: list[str]) -> list[tuple[float, ...]]:
-        """The rows of these columns as finite floats. InputError at the first that is not."""
+    def numbers(self, columns: list[str], advice: str = "") -> list[tuple[float, ...]]:
+        """The rows of these columns as finite floats. InputError at the first that is not.
+
+        advice: what can be done about a column that does not hold numbers.
+        """
         positions = [self.position(column) for column in columns]
         rows: list[tuple[float, ...]] = []
         for row, line in zip(self.rows, self.lines, strict=True):
@@ -77,20 +80,18 @@ class Table:
             numbers = tuple([number for cell in cells if (number := number_in(cell)) is not None])
             # A sum is finite only if all its terms are.
             if len(numbers) < len(cells) or not math.isfinite(sum(numbers)):
-                self._check(cells, columns, line)
+                self._check(cells, columns, line, advice)
             rows.append(numbers)
         return rows
 
-    def _check(self, cells: Sequence[str], columns: list[str], line: int) -> None:
+    def _check(self, cells: Sequence[str], columns: list[str], line: int, advice: str) -> None:
         """InputError at the first cell that is no finite number."""
         for cell, column in zip(cells, columns, strict=True):
             number = number_in(cell)
             if not cell:
-                fault = "empty cell; fill it, remove the row, or leave the column out"
+                fault = "empty cell; fill it, or remove the row" + advice
             elif number is None:
-                fault = (
-                    f"{shown(cell)} is not a number{_hint(cell) or '; leave out a column of text'}"
-                )
+                fault = f"{shown(cell)} is not a number{_hint(cell) or advice}"
             elif not math.isfinite(number):
                 fault = f"{shown(cell)} is not a finite number; give one, or remove the row"
             else:

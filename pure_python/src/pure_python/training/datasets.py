@@ -145,7 +145,8 @@ def from_csv(
     if not features:
         raise InputError(f"{path}: no column is left to learn from besides {shown(target)}")
     labels = table.texts(target)
-    inputs = np.array(table.numbers(list(features)), dtype=np.float64)
+    numbers = table.numbers(list(features), "; --ignore leaves out a column")
+    inputs = np.array(numbers, dtype=np.float64)
     classes = _class_names(labels)
     _check_classes(path, target, classes, labels)
     index = {label: k for k, label in enumerate(classes)}

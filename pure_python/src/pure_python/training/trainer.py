@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .csv_files import shown
 from .datasets import Split
 from .errors import InputError
 from .interruption import Interruption
@@ -275,7 +276,7 @@ def check(settings: Settings) -> Settings:
         ("--schedule", SCHEDULES, s.schedule),
     ):
         if name not in names:
-            raise InputError(f"{option} {name}: choose one of {', '.join(names)}")
+            raise InputError(f"{option} {shown(name)}: choose one of {', '.join(names)}")
     if not 0.0 < s.lr < math.inf:
         raise InputError(f"--lr {s.lr}: a finite number above 0 is expected")
     if not 0.0 <= s.weight_decay < math.inf:
@@ -302,16 +303,19 @@ def as_json(settings: Settings) -> dict[str, Any]:
 
 
 def from_json(entries: Any) -> Settings:
-    """Settings from what as_json gave. TypeError or InputError for anything else."""
+    """Settings from what as_json gave. TypeError, OverflowError or InputError for anything else."""
     known = as_json(Settings())
     if not isinstance(entries, dict) or entries.keys() != known.keys():
         raise TypeError("settings have other names")
+    fields = dict(entries)
     for name, default in known.items():
-        # JSON writes 1.0 as a float and may be written by hand as 1.
-        if type(entries[name]) is not type(default) and not (
-            type(default) is float and type(entries[name]) is int
-        ):
+        if type(default) is float and type(entries[name]) is int:  # 1.0 may be written as 1
+            fields[name] = float(entries[name])
+        if type(fields[name]) is not type(default):
             raise TypeError(f"{name} is of another type")
-    if not all(type(n) is int for n in entries["hidden"]):
+    whole = [n for x in fields.values() for n in (x if isinstance(x, list) else [x])]
+    if not all(abs(n) < 1 << 63 for n in whole if type(n) is int):
+        raise OverflowError("an int of the settings is too large")
+    if not all(type(n) is int for n in fields["hidden"]):
         raise TypeError("hidden is of another type")
-    return check(Settings(**(entries | {"hidden": tuple(entries["hidden"])})))
+    return check(Settings(**(fields | {"hidden": tuple(fields["hidden"])})))
