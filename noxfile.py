@@ -104,6 +104,22 @@ def scale(session: nox.Session) -> None:
 
 
 @nox.session
+def programs(session: nox.Session) -> None:
+    """100,000 random programs by all backends, PyTorch and a naive reference; `-- 2000`: fewer."""
+    install(session, *SUITE, torch=True, backends=BACKENDS)
+    run = ("python", "-m", "reliability.programs")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
+def machine(session: nox.Session) -> None:
+    """200,000 steps of random use, all backends beside a naive reference; `-- 10000`: fewer."""
+    install(session, *SUITE, torch=True, backends=BACKENDS)
+    run = ("python", "-m", "reliability.machine")
+    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
 def endurance(session: nox.Session) -> None:
     """An hour of training in memory that stays flat, each time to the same bits; `-- 6`: 6 minutes."""
     install(session, backends=BACKENDS, extras="training")

@@ -174,7 +174,7 @@ UNARY = (
          (-710.0, 4.47628622567513e-309, 4.47628622567513e-309), (nan, nan, nan)),
     ),
     unary(
-        "relu", lambda x: max(x, 0.0), lambda x, y: float(x > 0), ANY,
+        "relu", lambda x: 0.0 if x <= 0.0 else x, lambda x, y: float(x > 0), ANY,
         ((0.0, 0, 0), (-0.0, 0, 0), (inf, inf, 1), (-inf, 0.0, 0), (TINY, TINY, 1), (-TINY, 0, 0),
          (nan, nan, 1)),
     ),
@@ -238,12 +238,15 @@ def extreme(a: float, b: float, choose: Callable) -> float:
     return nan if a != a or b != b else choose(a, b)
 
 
-def extreme_slopes(a: float, b: float, y: float) -> tuple[float, float]:
-    if y != y:
-        return 1.0, 1.0
-    if a == b:
-        return 0.5, 0.5
-    return float(y == a), float(y == b)
+def extreme_slopes(choose: Callable) -> Callable:
+    def slopes(a: float, b: float, y: float) -> tuple[float, float]:
+        if a != a or b != b:
+            return 1.0, 1.0
+        if a == b:
+            return 0.5, 0.5
+        return float(choose(a, b) == a), float(choose(a, b) == b)
+
+    return slopes
 
 
 @dataclass(frozen=True)
@@ -290,11 +293,11 @@ BINARY = (
     ),
     Binary("**", lambda a, b: a**b, power, power_slopes),
     Binary(
-        "maximum", lambda a, b: a.maximum(b), lambda a, b: extreme(a, b, max), extreme_slopes,
+        "maximum", lambda a, b: a.maximum(b), lambda a, b: extreme(a, b, max), extreme_slopes(max),
         operator=False, commutes=True,
     ),
     Binary(
-        "minimum", lambda a, b: a.minimum(b), lambda a, b: extreme(a, b, min), extreme_slopes,
+        "minimum", lambda a, b: a.minimum(b), lambda a, b: extreme(a, b, min), extreme_slopes(min),
         operator=False, commutes=True,
     ),
 )

@@ -1039,6 +1039,72 @@ def test_gradcheck_of_a_vector(backend):
     )
 
 
+# A function with a derivative by hand, the fault in it, and where it is: the place of the wrong input.
+FAULTS = {
+    "another derivative": (lambda x, y: (x.data**3, (x,), (2.0 * x.data,)), 0),
+    "twice as much": (lambda x, y: (x.data**2, (x,), (4.0 * x.data,)), 0),
+    "the sign": (lambda x, y: (math.cos(x.data), (x,), (math.sin(x.data),)), 0),
+    "an operand counted once": (lambda x, y: (x.data**2, (x,), (x.data,)), 0),
+    "one operand of two": (lambda x, y: (x.data * y.data, (x, y), (y.data, 1.001 * x.data)), 1),
+    "the operands exchanged": (lambda x, y: (x.data - y.data, (x, y), (-1.0, 1.0)), 0),
+    "an operand left out": (lambda x, y: (x.data * y.data, (x,), (y.data,)), 1),
+    "nothing at all": (lambda x, y: (x.data + y.data, (x, y), (0.0, 0.0)), 0),
+    "nan": (lambda x, y: (x.data + y.data, (x, y), (1.0, math.nan)), 1),
+    "only above one": (lambda x, y: (x.data**2, (x,), (min(2.0 * x.data, 2.0),)), 0),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_gradcheck_finds(backend, fault):
+    """Rule 5.4: deep in an expression that is right; the report names the input."""
+    by_hand, wrong = FAULTS[fault]
+
+    def f(x, y):
+        data, operands, slopes = by_hand(x, y)
+        return (backend.Value(data, operands, "by hand", local_grads=slopes) * 0.5).tanh() + x * y
+
+    inputs = [backend.Value(1.25, label="left"), backend.Value(0.75, label="right")]
+    report = backend.gradcheck(f, inputs)
+    assert not report and report.wrong >= 1, f"gradcheck says {report}"
+    if fault not in ("the operands exchanged", "nothing at all"):  # there both are wrong
+        assert report.wrong == 1 and ("left", "right")[wrong] in report.worst, f"{report}"
+
+
+def test_gradcheck_sees_what_happens_where_it_looks(backend):
+    """Rule 5.4: a slope that is wrong above one is right below."""
+    by_hand, _ = FAULTS["only above one"]
+
+    def f(x):
+        data, operands, slopes = by_hand(x, x)
+        return backend.Value(data, operands, "by hand", local_grads=slopes)
+
+    assert backend.gradcheck(f, [backend.Value(0.75)])
+    assert not backend.gradcheck(f, [backend.Value(1.25)])
+
+
+def test_gradcheck_finds_one_wrong_element_of_a_vector(backend):
+    """Rule 5.4: of many inputs the one that is left out of the graph."""
+    x = [backend.Value(v) for v in (0.5, -1.0, 2.0, 0.25)]
+    report = backend.gradcheck(lambda *x: backend.softmax([*x[:3], x[3].detach()])[1], x)
+    assert not report and report.wrong == 1 and "input 3" in report.worst, f"{report}"
+    vector = backend.Vector([0.5, -1.0, 2.0])
+    right = backend.gradcheck(lambda v: (v * v).sum(), [vector])
+    assert right and right.checked == 3
+    report = backend.gradcheck(lambda v: v[0] * v[1] + v[2].detach() * 3.0, [vector])
+    assert not report and report.wrong == 1 and "[2]" in report.worst, f"{report}"
+
+
+def test_gradcheck_of_every_function(backend):
+    """Rules 1.16 and 5.4: the table of derivatives against differences of the values."""
+    for function in UNARY:
+        for x in (0.3, 0.7) if function.name != "acosh" else (1.3, 2.5):
+            report = backend.gradcheck(lambda v: function.apply(v), [backend.Value(x)])  # noqa: B023
+            assert report, f"{function} at {x}: {report}"
+    for operation in BINARY:
+        report = backend.gradcheck(operation.apply, [backend.Value(0.7), backend.Value(1.9)])
+        assert report, f"{operation}: {report}"
+
+
 def test_gradcheck_restores_after_an_error(backend):
     """Rule 5.4."""
     x = backend.Value(1e-8)
