@@ -594,6 +594,51 @@ bad(
     lambda m: m.concatenate([m.Vector([1.0]), 2.0]),
     exactly="Vector needs a sequence of Values, got 2.0 (float)",
 )
+bad(
+    "functional",
+    "2.4",
+    "linear without inputs",
+    ValueError,
+    lambda m: m.linear([], [[1.0]]),
+    exactly="dot of 1 weights and 0 inputs",
+)
+for name, call in {
+    "mean": lambda m: m.mean([[1.0], 2.0]),
+    "mse_loss": lambda m: m.mse_loss([1.0, 2.0], [[1.0], 2.0]),
+    "hinge_loss": lambda m: m.hinge_loss([[1.0], 2.0], [1.0, 1.0]),
+    "hinge_loss labels": lambda m: m.hinge_loss([1.0, 2.0], [[1.0], 2.0]),
+    "binary_cross_entropy_with_logits targets": lambda m: m.binary_cross_entropy_with_logits(
+        [1.0, 2.0], [[1.0], 2.0]
+    ),
+    "cross_entropy": lambda m: m.cross_entropy([[1.0], 2.0], [0, 0]),
+}.items():
+    bad(
+        "functional",
+        "2.7",
+        f"{name}: a number among rows",
+        TypeError,
+        call,
+        exactly=f"{name} needs a sequence of Values and numbers, got 2.0 (float)",
+    )
+for name in ("hinge_loss labels", "binary_cross_entropy_with_logits targets"):
+    bad(
+        "functional",
+        "2.7",
+        f"{name} that are Values",
+        TypeError,
+        lambda m, what=name: getattr(m, what.split()[0])([2.0], [m.Value(1.0)]),
+        exactly=f"{name} are plain numbers, got Value(1.0, grad=0.0)",
+        arrays=False,
+    )
+for eps in (-1.0, nan):
+    bad(
+        "functional",
+        "2.5",
+        f"rms_norm with an eps of {eps}",
+        ValueError,
+        lambda m, x=eps: m.rms_norm([1.0, 2.0], x),
+        exactly=f"rms_norm needs an eps of 0 or more, got {eps!r}",
+    )
 for name in ("softmax", "log_softmax", "logsumexp", "mean", "rms_norm"):
     bad(
         "functional",
@@ -1036,8 +1081,7 @@ for name, make in {
                 f"{name} {option}={value!r}",
                 TypeError,
                 lambda m, f=make, o=option, v=value: f(m, weights(m), **{o: v}),
-                option,
-                repr(value),
+                exactly=f"{option} must be a finite number of 0 or more, got {value!r}",
             )
         for value in (-0.1, nan, inf):
             bad(
@@ -1046,8 +1090,7 @@ for name, make in {
                 f"{name} {option}={value}",
                 ValueError,
                 lambda m, f=make, o=option, v=value: f(m, weights(m), **{o: v}),
-                option,
-                repr(value),
+                exactly=f"{option} must be a finite number of 0 or more, got {value!r}",
             )
 for option, value in (("momentum", -0.1), ("momentum", nan), ("dampening", inf)):
     bad(
@@ -1056,7 +1099,7 @@ for option, value in (("momentum", -0.1), ("momentum", nan), ("dampening", inf))
         f"SGD {option}={value}",
         ValueError,
         lambda m, o=option, v=value: m.SGD(weights(m), lr=0.1, **{o: v}),
-        option,
+        exactly=f"{option} must be a finite number of 0 or more, got {value!r}",
     )
 bad(
     "optim",
@@ -1081,8 +1124,7 @@ for value in (0.9, None, "ab"):
         f"Adam betas={value!r}",
         TypeError,
         lambda m, v=value: m.Adam(weights(m), betas=v),
-        "betas must be two numbers",
-        repr(value),
+        exactly=f"betas must be two numbers from 0 to below 1, got {value!r}",
     )
 for value in ((-0.1, 0.9), (0.9, 1.0), (0.9, nan), (0.9,), (0.9, 0.9, 0.9)):
     bad(
@@ -1093,7 +1135,14 @@ for value in ((-0.1, 0.9), (0.9, 1.0), (0.9, nan), (0.9,), (0.9, 0.9, 0.9)):
         lambda m, v=value: m.Adam(weights(m), betas=v),
         "beta",
     )
-bad("optim", "4.2", "Adam eps=-1", ValueError, lambda m: m.Adam(weights(m), eps=-1.0), "eps")
+bad(
+    "optim",
+    "4.2",
+    "Adam eps=-1",
+    ValueError,
+    lambda m: m.Adam(weights(m), eps=-1.0),
+    exactly="eps must be a finite number of 0 or more, got -1.0",
+)
 
 
 def other_state(change):

@@ -424,6 +424,38 @@ def test_gradients_of_outputs_add_up(backend):
     expect("gradient of one output", grads(x), t.grad.tolist())
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "rms_norm", "mean"])
+def test_what_comes_from_a_generator(backend, name):
+    """Rule 2.5: the numbers may come one by one."""
+    function = getattr(backend, name)
+    got, expected = function(x / 2.0 for x in range(4)), function([0.0, 0.5, 1.0, 1.5])
+    assert floats(got) == floats(expected)
+
+
+def test_losses_and_linear_of_a_generator(backend):
+    """Rules 2.4 and 2.7: the same of these."""
+    numbers = [0.0, 0.5]
+    assert floats(backend.linear((x for x in numbers), [[1.0, 2.0]])) == [1.0]
+    for name in ("mse_loss", "binary_cross_entropy_with_logits"):
+        loss = getattr(backend, name)
+        assert loss((x for x in numbers), (x for x in numbers)).data == loss(numbers, numbers).data
+    rows = [[0.5, 1.5], [2.5, 1.0]]
+    loss = backend.cross_entropy((row for row in rows), [1, 0])
+    assert loss.data == backend.cross_entropy(rows, [1, 0]).data
+
+
+def test_rms_norm_without_eps(backend):
+    """Rule 2.5: an eps of 0 is allowed."""
+    assert floats(backend.rms_norm([3.0, 3.0], 0.0)) == [1.0, 1.0]
+
+
+def test_logsumexp_of_infinities(backend):
+    """Rule 2.5: as in PyTorch."""
+    for xs in ([-math.inf, -math.inf], [math.inf, 1.0], [math.inf, math.inf], [-math.inf, 2.0]):
+        expected = torch.logsumexp(torch.tensor(xs, dtype=torch.float64), 0).item()
+        assert backend.logsumexp(xs).data == expected
+
+
 def test_no_grad(backend):
     """Rule 1.13."""
     x = values(backend, X)

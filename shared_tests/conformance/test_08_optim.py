@@ -110,6 +110,16 @@ def test_without_momentum_there_is_none_to_keep(backend):
     assert optimiser.state_dict()["momentum_buffer"] == [0.0]
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_without_weight_decay_data_is_no_part_of_the_gradient(backend, name):
+    """Rule 4.1: as in PyTorch, where 0 times inf would be nan."""
+    p = backend.Value(math.inf)
+    optimiser = getattr(backend, name)([p], lr=0.5)
+    p.grad = 3.0
+    optimiser.step()
+    assert p.data == math.inf
+
+
 def test_learning_rate_can_be_changed(backend):
     """Rule 4.1: settable lr, for schedules."""
     for name in ("SGD", "Adam", "AdamW"):

@@ -127,13 +127,17 @@ class MutationRun:
         return [cases[i] for i in chosen]
 
     def tests_of(self, file: str, mutant: Mutant, items: list[pytest.Item]) -> list[pytest.Item]:
-        """The tests that execute it, the quickest first."""
+        """The tests that execute it; first those that name what is on its line, then the quick."""
         lines = self.lines[file]
         near = {test for line in mutant.lines for test in lines.get(line, ())}
         around = {test for line in mutant.around for test in lines.get(line, ())}
 
-        def place(item: pytest.Item) -> tuple[bool, float]:
-            return item.nodeid not in around, self.seconds[item.nodeid]
+        words = set(re.findall(r"[a-z]\w{2,}", mutant.name.partition(" -> ")[0].lower()))
+
+        def place(item: pytest.Item) -> tuple[bool, bool, float]:
+            test = item.nodeid
+            named = bool(words & set(re.findall(r"[a-z]\w*", test.partition("[")[2].lower())))
+            return test not in around and not named, not named, self.seconds[test]
 
         return sorted((i for i in items if mutant.at_import or i.nodeid in near), key=place)
 

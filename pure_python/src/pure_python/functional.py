@@ -305,7 +305,7 @@ def class_index(c: Any, width: int) -> int:
 
 
 def as_sequence(values: Any) -> Any:
-    return [values] if isinstance(values, Value) or not is_sequence(values) else values
+    return values if is_sequence(values) else [values]
 
 
 def all_scalars(values: Any, what: str) -> list[Any]:
