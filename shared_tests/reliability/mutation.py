@@ -108,7 +108,10 @@ class MutationRun:
             for part in Path(folder).glob("*.elsewhere.*"):
                 test = session.items[int(part.name.partition(".")[0])].nodeid
                 elsewhere = coverage.CoverageData(str(part))
-                elsewhere.read()
+                try:
+                    elsewhere.read()
+                except coverage.exceptions.DataError:
+                    continue  # of a process that was ended while it wrote
                 for file in FILES:
                     for line in elsewhere.lines(str(PACKAGE / file)) or ():
                         self.lines[file].setdefault(line, []).append(test)
