@@ -1393,6 +1393,167 @@ bad(
     "max_nodes",
 )
 
+# The whole words of others ------------------------------------------------------------------------
+
+
+def a_result_set_by_a_tape(m):
+    y = m.Value(1.0) * 2.0
+    m.Tape(y + 1.0).set(y, 1.0)
+
+
+def loaded(**entries):
+    return lambda m: m.Neuron(1).load_state_dict({"weight": [[1.0]], "bias": [0.0], **entries})
+
+
+def checked(inputs=None, f=lambda x: x * x, **options):
+    return lambda m: m.gradcheck(f, [m.Value(1.0)] if inputs is None else inputs(m), **options)
+
+
+for chapter, rule, name, error, call, says in (
+    ("vector", "1.22", "Vector @ 3", TypeError, lambda m: m.Vector([1.0]) @ 3, ""),
+    ("vector", "1.22", "3 @ Vector", TypeError, lambda m: 3 @ m.Vector([1.0]), ""),
+    (
+        "vector",
+        "1.21",
+        "Vector maximum 'a'",
+        TypeError,
+        lambda m: m.Vector([1.0]).maximum("a"),
+        "a Vector cannot be combined with 'a' (str)",
+    ),
+    (
+        "vector",
+        "1.21",
+        "Vector minimum None",
+        TypeError,
+        lambda m: m.Vector([1.0]).minimum(None),
+        "a Vector cannot be combined with None (NoneType)",
+    ),
+    (
+        "vector",
+        "1.20",
+        "Vector of a row and a number",
+        ValueError,
+        lambda m: m.Vector([[1.0], 2.0]),
+        "a Vector needs rows of one length, got 1, a single Value",
+    ),
+    (
+        "nn",
+        "3.4",
+        "MLP of one number",
+        TypeError,
+        lambda m: m.MLP(2, [1])(3.0),
+        "MLP(2, [1]) expects a sequence of 2 inputs, got 3.0",
+    ),
+    (
+        "nn",
+        "3.8",
+        "load_state_dict: an int too large for a float",
+        ValueError,
+        loaded(weight=[[10**400]]),
+        "the state does not fit Neuron(1, activation='relu'): "
+        "weight holds an int that is too large for a float",
+    ),
+    (
+        "nn",
+        "3.8",
+        "load_state_dict: no rows",
+        ValueError,
+        loaded(weight=[]),
+        "the state does not fit Neuron(1, activation='relu'): "
+        "weight has shape 0, expected shape 1 × 1",
+    ),
+    (
+        "optim",
+        "4.2",
+        "SGD of a single Value",
+        TypeError,
+        lambda m: m.SGD(m.Value(1.0), lr=0.1),
+        "params must be a sequence of Values, got the single Value(1.0, grad=0.0)",
+    ),
+    (
+        "optim",
+        "4.2",
+        "SGD lr=10**400",
+        ValueError,
+        lambda m: m.SGD([m.Value(1.0)], lr=10**400),
+        "lr must be a finite number, got one too large for a float",
+    ),
+    (
+        "graph",
+        "5.3",
+        "Tape(3.0)",
+        TypeError,
+        lambda m: m.Tape(3.0),
+        "Tape needs a Value as its root, got 3.0 (float)",
+    ),
+    (
+        "graph",
+        "5.3",
+        "Tape.set of a result",
+        ValueError,
+        a_result_set_by_a_tape,
+        "a Tape sets leaves, whose data nothing computes; got the result of '* 2.0'",
+    ),
+    (
+        "graph",
+        "5.4",
+        "gradcheck eps=0",
+        ValueError,
+        checked(eps=0.0),
+        "eps must be a positive number, got 0.0",
+    ),
+    (
+        "graph",
+        "5.4",
+        "gradcheck eps=1e-20",
+        ValueError,
+        checked(eps=1e-20),
+        "eps=1e-20 is too small to move input 0 from 1.0",
+    ),
+    (
+        "graph",
+        "5.4",
+        "gradcheck rtol=-1",
+        ValueError,
+        checked(rtol=-1.0),
+        "tolerances cannot be negative, got rtol=-1.0 and atol=1e-08",
+    ),
+    (
+        "graph",
+        "5.4",
+        "gradcheck of a single Value",
+        TypeError,
+        checked(lambda m: m.Value(1.0)),
+        "inputs must be a sequence of Values, such as [x], got Value(1.0, grad=0.0)",
+    ),
+    (
+        "graph",
+        "5.4",
+        "gradcheck of nothing",
+        ValueError,
+        checked(lambda m: []),
+        "there is nothing to check: inputs is empty",
+    ),
+    (
+        "graph",
+        "5.4",
+        "gradcheck of a function that gives a float",
+        TypeError,
+        checked(f=lambda x: 1.0),
+        "f must return a Value or a Vector, got 1.0 (float)",
+    ),
+):
+    bad(chapter, rule, name, error, call, exactly=says)
+bad(
+    "functional",
+    "2.5",
+    "rms_norm of zeros without eps",
+    ZeroDivisionError,
+    lambda m: m.rms_norm([0.0], 0.0),
+    exactly="cannot compute rms_norm([0.0]): division by zero",
+    arrays=False,
+)
+
 # What is unusual, and good -------------------------------------------------------------------
 
 NUMBERS = (True, False, 3, -7, 2**60, 2.5, Fraction(1, 4), Decimal("0.5"))

@@ -244,6 +244,14 @@ def test_a_shared_value_gets_from_every_element(backend):
     expect("x.grad", x.grad, 3.0)
 
 
+def test_numbers_beside_rows(backend):
+    """Rule 1.21: a flat sequence goes with every row, on either side."""
+    flat, rows = [1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]]
+    assert floats(backend.Vector(flat) + rows) == [2.0, 4.0, 4.0, 6.0]
+    assert floats(backend.Vector(rows) - flat) == [0.0, 0.0, 2.0, 2.0]
+    assert (flat @ backend.Vector([3.0, 4.0])).data == 11.0
+
+
 def test_detach_and_no_grad(backend):
     """Rules 1.13 and 1.24."""
     v = backend.Vector(A)
