@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from mpmath import mp, mpc, mpf
-from torch.nn import functional as F
 
 from cases.numbers import floats
 from cases.operations import BINARY, UNARY
+from reference import torch
+
+F = torch.nn.functional
 
 DIGITS = 60
 mp.dps = DIGITS

@@ -15,6 +15,7 @@ from reliability.accuracy import (
 of_few = pytest.mark.parametrize("function", (*OPERATIONS, *FUNCTIONS), ids=str)
 
 
+@pytest.mark.pytorch
 @of_few
 def test_one_point_at_a_time(backend, function):
     """Rules 1.5, 1.7 and 1.16: near zeros and poles, denormal, huge, next to every switch."""
@@ -22,6 +23,7 @@ def test_one_point_at_a_time(backend, function):
     check(function, where, scalars(backend, function, where))
 
 
+@pytest.mark.pytorch
 @of_few
 def test_all_points_at_once(backend, function):
     """Rule 1.21, where a Vector is one array: NumPy's functions are others than those of a scalar."""
@@ -30,6 +32,7 @@ def test_all_points_at_once(backend, function):
         check(function, where, arrays(backend, function, where))
 
 
+@pytest.mark.pytorch
 @pytest.mark.parametrize("function", MANY, ids=str)
 def test_of_many_numbers(backend, function):
     """Sections 2 and 3: sums, softmax and its kin, losses, layers."""
@@ -43,6 +46,7 @@ def check(function, where, results):
     assert not found, "; ".join(found)
 
 
+@pytest.mark.pytorch
 @pytest.mark.parametrize("function", (OPERATIONS[3], FUNCTIONS[2], MANY[6]), ids=str)
 def test_a_little_off_is_found(backend, function):
     """The test of this test: five units in the last place too much, or a slope that is."""

@@ -13,6 +13,7 @@ def modules(backends):
     return [found[name] for name in BACKENDS]
 
 
+@pytest.mark.pytorch
 def test_all_agree(modules):
     """Rule 1.18, over every operation: bits, errors, 1e-12."""
     tally = compare(modules, 800)
@@ -31,6 +32,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.pytorch
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(modules, monkeypatch, fault):
     """In one backend of three."""

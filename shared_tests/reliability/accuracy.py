@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import torch
 from mpmath import mp, mpf
 
 from cases.exact import FUNCTIONS, LARGEST, MANY, OPERATIONS, Exact, ExactMany, derivatives, points
+from reference import torch
 
 from .record import record
 

@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-import torch
-from torch.nn import functional as F
-
 from cases.naive import FUNCTIONS, MANY, OPERATIONS, Graph, call, signs, targets
 from cases.numbers import same
 from cases.programs import TORCH_FUNCTIONS, TORCH_OPERATIONS
+from reference import torch
 
 from .record import record
+
+F = torch.nn.functional
 
 BACKENDS = ("pure_python", "cython_core", "numpy_vectorized")
 RAISED = (ArithmeticError, ValueError)
