@@ -139,11 +139,11 @@ cdef int32_t leaf_number(Draft *d, Cell *c) noexcept nogil:
             return <int32_t>(d.nodes + d.table[i] - 1)
         i = (i + 1) & d.table_mask
     if d.leaves == d.leaf_room:
-        d.leaf_room = 2 * d.leaf_room + 64
-        more = realloc(d.leaf_cells, d.leaf_room * sizeof(Cell *))
+        more = realloc(d.leaf_cells, (2 * d.leaf_room + 64) * sizeof(Cell *))
         if more == NULL:
             return -1
         d.leaf_cells = <Cell **>more
+        d.leaf_room = 2 * d.leaf_room + 64
     d.leaf_cells[d.leaves] = c
     d.leaves += 1
     d.table[i] = d.leaves
@@ -420,11 +420,11 @@ cdef bint plan_run(
             runs[0] += 1
         else:
             if p.gift_count == p.gift_room:
-                p.gift_room = 2 * p.gift_room + 64
-                more = realloc(p.gifts, p.gift_room * sizeof(Gift))
+                more = realloc(p.gifts, (2 * p.gift_room + 64) * sizeof(Gift))
                 if more == NULL:
                     return False
                 p.gifts = <Gift *>more
+                p.gift_room = 2 * p.gift_room + 64
             p.gifts[p.gift_count] = g
             p.gift_count += 1
         i = j
