@@ -59,6 +59,11 @@ def test_a_separator_within_names_is_not_taken_for_the_separator(write):
     assert read_table(path).columns == ("length, mm", "width, mm, outside", "kind")
 
 
+def test_names_that_begin_as_other_files_do_are_names(write):
+    path = write("a.csv", "PAR1,BZh,GIF8,PK,kind\n1,2,3,4,x\n5,6,7,8,y\n")
+    assert read_table(path).columns == ("PAR1", "BZh", "GIF8", "PK", "kind")
+
+
 def test_names_that_are_not_utf8_are_read_as_windows_wrote_them(write):
     path = write("a.csv", "größe,kind\n1,x\n2,y\n".encode("cp1252"))
     assert read_table(path).columns == ("größe", "kind")

@@ -20,20 +20,21 @@ if sys.platform != "win32":  # there a file that somebody has open cannot be rem
 LONGEST_STEM = 100
 NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # for somebody at the other end of a pipe
 
+# By their first eight bytes, or fewer. What is a word alone may be the first name of a table.
 KINDS = {
     b"PK\x03\x04": "a ZIP archive, such as a spreadsheet or what torch.save writes",
     b"\x1f\x8b": "compressed with gzip: unpack it first",
-    b"BZh": "compressed with bzip2: unpack it first",
+    b"BZh91AY&": "compressed with bzip2: unpack it first",
     b"\xfd7zXZ": "compressed with xz: unpack it first",
     b"(\xb5/\xfd": "compressed with zstd: unpack it first",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
-    b"GIF8": "a GIF image",
-    b"%PDF": "a PDF document",
+    b"GIF89a": "a GIF image",
+    b"%PDF-": "a PDF document",
     b"\x93NUMPY": "an array of NumPy",
     b"\x89HDF": "an HDF5 file",
-    b"PAR1": "a Parquet file",
-    b"SQLite format 3": "an SQLite database",
+    b"PAR1\x15": "a Parquet file",
+    b"SQLite f": "an SQLite database",
     b"\x7fELF": "a program",
     **{b"\x80" + bytes([protocol]): "a pickle, which is never opened" for protocol in range(2, 6)},
 }
