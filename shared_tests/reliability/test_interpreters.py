@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -20,6 +21,15 @@ def test_the_same_fingerprint(backends):
     numbers = [run(scalar[0], interpreters.drawn(random.Random(seed))) for seed in range(300)]
     raised = sum(bool(errors) for _, _, errors in numbers)
     assert 30 < raised < 270, "some of the programs raise, some do not"
+
+
+def test_the_suite_can_be_collected_without_pytorch():
+    """All that the conformance suite imports takes it from `reference`."""
+    files = [*interpreters.ROOT.glob("shared_tests/c[ao]*/*.py")]
+    files.append(interpreters.ROOT / "shared_tests" / "reliability" / "accuracy.py")
+    assert len(files) > 20
+    direct = [f for f in files if re.search(r"^(import|from) torch", f.read_text("utf-8"), re.M)]
+    assert not direct, f"{direct}: write `from reference import torch`, and mark tests with pytorch"
 
 
 def test_interpreters_are_found(tmp_path, monkeypatch):
