@@ -1,5 +1,6 @@
 """Threads: the long kernels of cython_core let others run, and disturb nobody's numbers."""
 
+import os
 import random
 import subprocess
 import sys
@@ -101,3 +102,33 @@ def test_without_the_interpreter_lock_the_import_is_refused():
     script = "import sys; sys._is_gil_enabled = lambda: False; import cython_core"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "ImportError: cython_core counts on the global interpreter lock" in done.stderr
+
+
+FORK_IN_A_HANDLER = """
+import os, signal, time
+import cython_core as m
+x = m.Value(1.0)
+terms = [x * 1.0 for _ in range(1_000_000)]
+v = x
+for term in terms:
+    v = v + term
+children = []
+signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
+began = time.perf_counter()
+v.backward()
+signal.setitimer(signal.ITIMER_REAL, (time.perf_counter() - began) / 2)
+v.backward()
+right = x.grad == 2 * 1_000_001.0
+if children == [0]:
+    os._exit(not right)
+if not right or not children or os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]):
+    raise SystemExit(f"{x.grad!r} in the parent, {children} forked")
+"""
+
+
+def test_a_handler_that_forks_in_the_middle_of_backward():
+    """Parent and child go on with the walk where it was interrupted."""
+    if hasattr(os, "fork"):
+        run = [sys.executable, "-c", FORK_IN_A_HANDLER]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
