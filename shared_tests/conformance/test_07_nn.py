@@ -322,6 +322,32 @@ def test_layer_outputs_go_backward(backend):
     assert floats(gradients(layer)["bias"]) != [0.0] * 4
 
 
+@pytest.mark.parametrize("make", ["Neuron(3)", "Layer(3, 2)", "MLP(3, [2])"])
+def test_without_a_seed_pythons_random_draws(backend, make):
+    """Rule 3.3: so random.seed makes any module repeatable."""
+
+    def weights():
+        random.seed(7)
+        return floats([p.data for p in eval(make, vars(backend.module)).parameters()])
+
+    assert weights() == weights()
+
+
+def test_sizes(backend):
+    """Rule 3.7: n_in and n_out."""
+    model = backend.MLP(2, [3, 4, 1])
+    assert (model.n_in, model.n_out) == (2, 1)
+    assert [(layer.n_in, layer.n_out) for layer in model.layers] == [(2, 3), (3, 4), (4, 1)]
+
+
+def test_a_sample_from_a_generator(backend):
+    """Rule 3.4: the numbers may come one by one, and the samples of a batch too."""
+    model = backend.MLP(2, [3, 1], seed=1)
+    assert model(x for x in (0.5, -1.0)).data == model([0.5, -1.0]).data
+    rows = [[0.5, -1.0], [2.0, 0.0]]
+    assert floats(model(row for row in rows)) == floats(model(rows))
+
+
 def test_no_grad(backend):
     """Rule 1.13: predicting builds no graph."""
     model = backend.MLP(2, [3, 1], seed=1)

@@ -162,6 +162,8 @@ def test_hidden_neurons_show_their_gradients(backend):
     assert shown("tanh(dot)", True) == shown("tanh", False) == [0.0] * 3
     y.backward()
     assert all(shown("tanh", False)) and all_close(shown("tanh(dot)", True), shown("tanh", False))
+    hidden = [n for n in backend.trace(y, fused=True)[0] if n.op == "tanh(dot)"]
+    assert all((a == b) == (a is b) for a in hidden for b in hidden), "each is a node of its own"
 
 
 def test_what_shared_code_asks_of_a_fused_node(backend):

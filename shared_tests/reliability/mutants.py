@@ -41,7 +41,10 @@ class Mutant:
     source: str = field(repr=False)
     lines: range = field(repr=False)  # of the original that differ
     around: range = field(repr=False)  # the function or statement that they are part of
-    at_import: bool = field(repr=False)  # executed when the module is imported, in no test
+    at_import: bool = field(
+        repr=False
+    )  # outside of functions: executed when the module is imported
+    in_function: bool = field(repr=False)  # in one with a name
 
 
 def mutants_of(source: str) -> Iterator[Mutant]:
@@ -97,6 +100,10 @@ class Mutation:
             source="".join(self.lines[: first - 1]) + changed + "".join(self.lines[last:]),
             lines=range(first, last + 1),
             around=self.around(path),
+            in_function=any(
+                isinstance(outer, ast.FunctionDef) and inner is not outer.args
+                for outer, inner in zip(path, path[1:], strict=False)
+            ),
             at_import=not any(
                 isinstance(outer, FUNCTIONS) and inner is not outer.args
                 for outer, inner in zip(path, path[1:], strict=False)

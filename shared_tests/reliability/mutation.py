@@ -20,6 +20,7 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -85,18 +86,23 @@ class MutationRun:
     def observe(self, session: pytest.Session) -> None:
         """Run every test; note its time and the lines that it executes, in all of its processes."""
         files = [str(PACKAGE / file) for file in FILES]
+
+        def measure_processes(name: str) -> None:
+            settings = Path(folder, f"{name}.ini")
+            lines = "[run]", "parallel = true", "patch = fork", f"include = {','.join(files)}"
+            text = "\n".join([*lines, f"data_file = {folder}/{name}.elsewhere"])
+            settings.write_text(text, encoding="utf-8")
+            os.environ["COVERAGE_PROCESS_START"] = str(settings)
+
         with tempfile.TemporaryDirectory() as folder:
+            measure_processes("import")
+            script = f"import sys; sys.path[:] = {sys.path!r}; import {PACKAGE.name}"
+            subprocess.run([sys.executable, "-c", script], check=True)
             measured = coverage.Coverage(data_file=f"{folder}/here", include=files)
             measured.start()
             for number, item in enumerate(session.items):
                 measured.switch_context(item.nodeid)
-                settings = Path(folder, f"{number}.ini")
-                settings.write_text(
-                    f"[run]\nparallel = true\npatch = fork\ndata_file = {folder}/{number}.elsewhere\n"
-                    f"include = {','.join(files)}\n",
-                    encoding="utf-8",
-                )
-                os.environ["COVERAGE_PROCESS_START"] = str(settings)
+                measure_processes(str(number))
                 following = [*session.items, None][number + 1]
                 began = time.perf_counter()
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -106,7 +112,8 @@ class MutationRun:
             here = measured.get_data()
             self.lines = {f: here.contexts_by_lineno(str(PACKAGE / f)) for f in FILES}
             for part in Path(folder).glob("*.elsewhere.*"):
-                test = session.items[int(part.name.partition(".")[0])].nodeid
+                name = part.name.partition(".")[0]
+                test = "import" if name == "import" else session.items[int(name)].nodeid
                 elsewhere = coverage.CoverageData(str(part))
                 try:
                     elsewhere.read()
@@ -142,7 +149,9 @@ class MutationRun:
             named = bool(words & set(re.findall(r"[a-z]\w*", test.partition("[")[2].lower())))
             return test not in around and not named, not named, self.seconds[test]
 
-        return sorted((i for i in items if mutant.at_import or i.nodeid in near), key=place)
+        # What is executed on import, every test depends on.
+        always = mutant.at_import or ("import" in near and mutant.in_function)
+        return sorted((i for i in items if always or i.nodeid in near), key=place)
 
     # The mutants ---------------------------------------------------------------------------------
 
