@@ -132,3 +132,28 @@ def test_a_handler_that_forks_in_the_middle_of_backward():
         run = [sys.executable, "-c", FORK_IN_A_HANDLER]
         done = subprocess.run(run, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
+
+
+ANOTHER_INTERPRETER = """
+try:
+    import _interpreters
+except ImportError:
+    import _xxsubinterpreters as _interpreters  # before CPython 3.13
+import sys
+import cython_core as m
+code = f"import sys; sys.path[:] = {sys.path!r}\\n" \\
+    "try:\\n    import cython_core\\nexcept ImportError as error:\\n    print(error, flush=True)"
+_interpreters.run_string(_interpreters.create(), code)
+x = m.Value(3.0)
+(x * x).backward()
+print(x.grad)
+"""
+
+
+def test_one_interpreter_of_a_process():
+    """Its memory is one for the process: another interpreter is refused, and the first goes on."""
+    run = [sys.executable, "-c", ANOTHER_INTERPRETER]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60)
+    refusal, answer = done.stdout.splitlines()
+    assert "one interpreter per process" in refusal or "subinterpreters" in refusal
+    assert answer == "6.0" and done.returncode == 0
