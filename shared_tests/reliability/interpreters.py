@@ -116,7 +116,6 @@ def examine(python: str, requirements: list[str], torch: str, seconds: float) ->
         backends = ("./pure_python[drawing,saving]", "./numpy_vectorized", "./cython_core")
         run(own, *pip, *requirements, *backends)
         without = () if result["torch"] else ("--without-pytorch",)
-        # So that a run of several interpreters can go on beside other work.
         tests = ("shared_tests/conformance", "shared_tests/parity", f"--ignore={ELSEWHERE}")
         counted = run(own, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, *without)
         last = counted.stdout.splitlines()[-1]

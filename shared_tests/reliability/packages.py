@@ -30,7 +30,7 @@ from .record import ROOT, record
 
 BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
 VENDORED = ("graphviz.js.NOTICE", "graphviz.js.LICENSE-Apache-2.0", "graphviz.js.LICENSE-EPL-1.0")
-CHECKED = ("conformance", "--without-pytorch", "-q", "-p", "no:cacheprovider")
+SUITE = ("shared_tests/conformance", "--without-pytorch", "-q", "-p", "no:cacheprovider")
 
 
 def run(*command: str | Path, check: bool = True, **variables: str) -> str:
@@ -54,10 +54,8 @@ def build(clone: Path, out: Path) -> None:
     run("git", "clone", "--quiet", ROOT, clone)
     epoch = run("git", "-C", clone, "log", "-1", "--format=%ct").strip()
     for backend in BACKENDS:
-        run(
-            *(sys.executable, "-m", "build", f"--outdir={out}", clone / backend),
-            SOURCE_DATE_EPOCH=epoch,
-        )
+        builder = (sys.executable, "-m", "build", f"--outdir={out}")
+        run(*builder, clone / backend, SOURCE_DATE_EPOCH=epoch)
 
 
 def members(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -130,7 +128,7 @@ def in_empty_environment(
     ours = [f"{wheel}[drawing,saving]" for wheel in plain] + [str(compiled)]
     # Two of the distributions depend on the third, which no index has yet.
     run(own, "-m", "pip", "install", "-q", f"--find-links={dist}", *ours, *requirements)
-    said = run(own, "-m", "pytest", f"shared_tests/{CHECKED[0]}", *CHECKED[1:])
+    said = run(own, "-m", "pytest", *SUITE)
     passed = re.findall(r"(\d+) passed", said)[-1]
     return compiled.stem.rpartition("-")[2], passed
 
