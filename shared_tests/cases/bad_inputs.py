@@ -1382,6 +1382,24 @@ for most in ("all", -1):
         "most",
         repr(most),
     )
+bad("graph", "5.10", "diagnose('abc')", TypeError, lambda m: m.diagnose("abc"), "'abc'")
+bad("graph", "5.10", "diagnose(3.0)", TypeError, lambda m: m.diagnose(3.0), "3.0")
+bad(
+    "graph",
+    "5.10",
+    "diagnose with parameters of numbers",
+    TypeError,
+    lambda m: m.diagnose(chain(m), [2.5]),
+    "2.5",
+)
+bad(
+    "graph",
+    "5.10",
+    "diagnose with a number for parameters",
+    TypeError,
+    lambda m: m.diagnose(chain(m), 7),
+    "7",
+)
 bad("graph", "5.7", "tree('abc')", TypeError, lambda m: m.tree("abc"), "'abc'")
 bad(
     "graph",

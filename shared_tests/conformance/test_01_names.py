@@ -163,6 +163,7 @@ KEYWORD_CALLS = {
     "explain": lambda m: m.explain(
         root=m.Value(1.0), leaf=m.Value(2.0), most=3, fused=True, max_nodes=10
     ),
+    "diagnose": lambda m: m.diagnose(root=m.Value(1.0), parameters=None),
     "tree": lambda m: m.tree(root=m.Value(1.0), fused=True, max_nodes=10),
     "explore": lambda m: m.explore(root=m.Value(1.0), path=None, fused=True, max_nodes=10),
 }

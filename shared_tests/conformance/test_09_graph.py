@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import random
 import re
 
 import graphviz
@@ -1113,6 +1114,524 @@ def test_gradcheck_restores_after_an_error(backend):
     with pytest.raises(ValueError):
         backend.gradcheck(lambda x: x.log(), [x])
     assert x.data == 1e-8 and x.grad == 0.0
+
+
+# diagnose ------------------------------------------------------------------------------------
+
+
+def points(seed=1, count=16):
+    """Rows of two features, and labels that a line tells apart."""
+    draw = random.Random(seed)
+    rows = [[draw.gauss(0.0, 1.0), draw.gauss(0.0, 1.0)] for _ in range(count)]
+    return rows, [1.0 if row[0] + row[1] > 0.0 else -1.0 for row in rows]
+
+
+class Training:
+    """A network and its steps, in which mistakes are planted."""
+
+    def __init__(self, backend, seed=1, **options):
+        self.backend = backend
+        self.rows, self.labels = points(seed)
+        self.model = backend.MLP(2, [8, 8, 1], seed=seed, **options)
+        self.optimizer = backend.Adam(self.model.parameters(), lr=0.01)
+
+    def loss(self):
+        return self.backend.hinge_loss(self.model(self.rows), self.labels)
+
+    def backward(self):
+        loss = self.loss()
+        self.optimizer.zero_grad()
+        loss.backward()
+        return loss
+
+
+def kinds(diagnosis):
+    return [finding.kind for finding in diagnosis]
+
+
+def only(diagnosis, kind, *words):
+    """The one finding, of this kind, with these words in it."""
+    assert kinds(diagnosis) == [kind], f"expected {kind!r} alone, got: {diagnosis}"
+    text = " ".join(str(diagnosis[0]).split())
+    for word in words:
+        assert word in text, f"{word!r} is not in {text!r}"
+    return diagnosis[0]
+
+
+def test_a_diagnosis_is_a_sequence(backend):
+    """Rule 5.10: false where nothing is found; of text alone, so that it holds no graph."""
+    a, b = backend.Value(2.0, label="a"), backend.Value(0.5, label="b")
+    f = (a * b).tanh()
+    f.backward()
+    fine = backend.diagnose(f)
+    assert not fine and len(fine) == 0 and list(fine) == []
+    assert str(fine) == repr(fine) == "nothing found in 4 nodes with 2 parameters"
+    f.backward()
+    diagnosis = backend.diagnose(f)
+    finding = only(diagnosis, "backward again", "b.grad is 1.68, one pass gives 0.8399", "2 times")
+    assert diagnosis and len(diagnosis) == 1 and diagnosis[:1] == (finding,)
+    assert finding.nodes == ("a", "b") and finding.kind == "backward again"
+    assert type(finding.seen) is type(finding.advice) is str
+    lines = str(diagnosis).splitlines()
+    assert max(map(len, lines)) <= 88 and lines[0].startswith("backward again: the gradients are")
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["", "named"])
+@pytest.mark.parametrize("stepped", [False, True], ids=["before the step", "after the step"])
+def test_gradients_that_were_not_zeroed(backend, stepped, named):
+    """Rule 5.10: what is left from earlier passes, by the name of a parameter, with numbers."""
+    training = Training(backend)
+    for _ in range(3):
+        loss = training.loss()
+        loss.backward()
+        if stepped:
+            training.optimizer.step()
+    diagnosis = backend.diagnose(loss, training.model if named else None)
+    place = "layers.2.weight" if named else "layer 2"
+    finding = only(diagnosis, "not zeroed" if stepped else "backward again", place, "zero_grad")
+    assert "parameters" in finding.seen
+
+
+def test_a_script_that_forgets_zero_grad(backend):
+    """Rule 5.10, on single Values: after a step too."""
+    w = backend.Value(3.0, label="w")
+    for _ in range(3):
+        loss = (w * 2.0 + 1.0 - 4.0) ** 2
+        loss.backward()
+        w.data -= 0.02 * w.grad
+    only(backend.diagnose(loss), "not zeroed", "w.grad is 28.63, of which 6.547 is from this pass")
+
+
+def test_backward_called_twice(backend):
+    """Rule 5.10."""
+    training = Training(backend)
+    loss = training.backward()
+    loss.backward()
+    finding = only(backend.diagnose(loss, training.model), "backward again", "2 times")
+    assert any("layers.0.weight" in name for name in finding.nodes)
+
+
+def test_gradients_that_are_added_up_on_purpose(backend):
+    """Rule 5.10: of several losses, where all are given; gradients clipped, or set to zero."""
+    training = Training(backend)
+    training.optimizer.zero_grad()
+    first, second = training.loss(), training.loss() * 0.3
+    first.backward()
+    second.backward()
+    assert kinds(backend.diagnose(second)) == ["not zeroed"]
+    assert kinds(backend.diagnose([first, second])) == []
+    trunk = training.model([1.0, -1.0]) * 2.0
+    heads = [trunk * 3.0 + 1.0, trunk * trunk]
+    training.optimizer.zero_grad()
+    for head in heads:
+        head.backward()
+    assert kinds(backend.diagnose(heads)) == []
+    loss = training.backward()
+    for p in training.model.parameters():
+        p.grad = p.grad * 0.1
+    assert kinds(backend.diagnose(loss)) == []
+    training.optimizer.zero_grad()
+    assert kinds(backend.diagnose(loss, training.model)) == []
+
+
+def test_inputs_that_nobody_zeroes(backend):
+    """Rule 5.10: leaves that are no parameters may hold what they like."""
+    x = [backend.Value(1.0), backend.Value(-2.0)]
+    model = backend.Layer(2, 1, activation="tanh", seed=3)
+    for _ in range(3):
+        loss = (model(x) - 1.0) ** 2
+        model.zero_grad()
+        loss.backward()
+    assert kinds(backend.diagnose(loss)) == kinds(backend.diagnose(loss, model)) == []
+    w, constant = backend.Value(0.5), backend.Value(2.0)
+    for _ in range(3):
+        loss = (w * constant - 1.0) ** 2
+        w.zero_grad()
+        loss.backward()
+    assert kinds(backend.diagnose(loss)) == kinds(backend.diagnose(loss, [w])) == []
+
+
+def test_data_changed_before_backward(backend):
+    """Rule 5.10: a step between forward and backward, by the gradients; and before any backward."""
+    training = Training(backend)
+    training.backward()
+    loss = training.loss()
+    training.optimizer.step()
+    only(backend.diagnose(loss, training.model), "data changed", "layers.0, unit", "since the")
+    training.optimizer.zero_grad()
+    loss.backward()
+    finding = only(
+        backend.diagnose(loss, training.model), "data changed", "between forward and backward"
+    )
+    assert finding.nodes[0].startswith("layers.0, unit") and "sample" in finding.nodes[0]
+    assert "among layers.0.weight" in finding.seen
+
+
+def test_data_changed_by_hand(backend):
+    """Rule 5.10: of what an operation had computed."""
+    a, b = backend.Value(2.0, label="a"), backend.Value(3.0, label="b")
+    product = a * b
+    product.label = "product"
+    f = (product + 1.0) * 2.0
+    assert not backend.diagnose(f)
+    product.data = 7.0
+    f.backward()
+    words = "product holds 7, but its operands as they are now give 6"
+    assert only(backend.diagnose(f), "data changed", words).nodes[0] == "product"
+    product.data = 6.0
+    a.data = -2.0
+    words = "product holds 6, but its operands as they are now give -6"
+    f = f.detach() + product  # of which backward was not called
+    only(backend.diagnose(f), "data changed", words, "among a, b")
+
+
+def test_changed_data_that_nothing_can_be_computed_of(backend):
+    """Rules 1.15 and 5.10."""
+    x = backend.Value(2.0, label="x")
+    y = x.log()
+    x.data = -2.0
+    only(backend.diagnose(y), "data changed", "log holds 0.6931", "cannot compute log(-2.0)")
+
+
+@pytest.mark.parametrize("row", [*UNARY, *BINARY], ids=lambda row: row.name)
+def test_an_operation_is_computed_anew(backend, row):
+    """Rules 5.10 and 8.5: by its own formula, beside a number on either side too."""
+    roots, leaf = [], backend.Value(0.6, label="leaf")
+    if row in UNARY:
+        leaf.data = row.points[0]
+        roots.append(row.apply(leaf))
+    else:
+        other = backend.Value(0.8)
+        roots += [row.apply(leaf, other), row.apply(leaf, 0.8)]
+        if row.operator:
+            roots.append(row.apply(0.8, leaf))
+    before = [(root.data, root.grad) for root in roots]
+    was = leaf.data
+    for root in roots:
+        assert not backend.diagnose(root)
+        leaf.data = was * 1.25 if row.name != "relu" else was + 1.0
+        if row.name in ("maximum", "minimum"):
+            leaf.data = 0.9 if row.name == "maximum" else 0.3
+            root = row.apply(backend.Value(0.9), leaf) if row.name == "minimum" else root
+            leaf.data = 1.5 if row.name == "maximum" else 0.2
+        assert kinds(backend.diagnose(root)) == ["data changed"], f"{row.name} of {leaf.data}"
+        leaf.data = was
+    assert before == [(root.data, root.grad) for root in roots]
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_a_fused_operation_is_computed_anew(backend, name):
+    """Rules 5.10 and 8.5: its numbers hold while the leaves do, and no longer when these move."""
+    x = [backend.Value(v) for v in (0.5, -1.25, 2.0)]
+    y = [backend.Value(v) for v in (1.5, 0.25, -0.5)]
+    root = ROOTS[name](backend, x, y)
+    assert not backend.diagnose(root)
+    for v in (*x, *y):
+        v.data = v.data + 0.125
+    assert kinds(backend.diagnose(root)) == ["data changed"]
+    for v in (*x, *y):
+        v.data = v.data - 0.125
+    assert not backend.diagnose(root)
+    root.backward()
+    assert not backend.diagnose(root)
+    root.backward()
+    assert kinds(backend.diagnose(root)) == ["backward again"]
+
+
+def test_dead_relus(backend):
+    """Rule 5.10: by layer and unit, of a layer, of a function of a Vector, of a whole layer."""
+    training = Training(backend)
+    training.model.layers[0].bias[3].data = -100.0
+    loss = training.backward()
+    finding = only(backend.diagnose(loss, training.model), "dead relu", "0 for every sample")
+    assert finding.nodes == ("layers.0, unit 3",)
+    assert "in 16 samples" in finding.seen and "between -1" in finding.seen
+    assert only(backend.diagnose(loss), "dead relu").nodes == ("layer 0, unit 3",)
+
+    weight = backend.Vector([[0.5, -0.5], [1.0, 1.0]])
+    bias = backend.Vector([0.0, -500.0])
+    loss = backend.linear(points()[0], weight, bias).relu().sum()
+    assert only(backend.diagnose(loss), "dead relu").nodes == ("layer 0, unit 1",)
+
+    model = backend.MLP(2, [6, 1], seed=1)
+    for row in range(6):
+        model.layers[0].bias[row].data = -4.0
+    loss = backend.mean(model(points()[0]))
+    assert len(only(backend.diagnose(loss, model), "dead relu").nodes) == 6
+    with_few_samples = backend.mean(model(points()[0][:4]))
+    assert not backend.diagnose(with_few_samples), "four samples say nothing about a unit"
+
+
+def test_a_dead_relu_of_single_values(backend):
+    """Rule 5.10: what the samples share tells the unit."""
+    w, b = backend.Value(1.0, label="w"), backend.Value(-300.0, label="b")
+    outputs = [(w * x + b).relu() for x, _ in points()[0]]
+    only(backend.diagnose(sum(outputs)), "dead relu", "lies between -30")
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_saturated_units(backend, activation):
+    """Rule 5.10: inputs that are far too large."""
+    model = backend.MLP(2, [8, 1], activation=activation, seed=1)
+    rows = [[1e5 * x for x in row] for row in points()[0]]
+    finding = only(
+        backend.diagnose(backend.mean(model(rows)), model),
+        "saturated",
+        "the slope is below 1e-06 for every sample",
+        "in 16 samples",
+    )
+    assert set(finding.nodes) <= {f"layers.0, unit {i}" for i in range(8)} and finding.nodes
+    outputs = backend.Vector([getattr(backend.Value(50.0 + i), activation)() for i in range(9)])
+    assert not backend.diagnose(outputs), "nine inputs are no unit"
+
+
+def test_the_first_number_that_is_not_finite(backend):
+    """Rule 5.10: with its formula and numbers, its way to the root, and the operands by name."""
+    a, b = backend.Value(1e200, label="a"), backend.Value(-1e200, label="b")
+    large = a * b
+    root = (large - large) * 2.0 + 1.0
+    root.label = "loss"
+    assert math.isnan(root.data)
+    only(
+        backend.diagnose(root),
+        "not finite",
+        "a * b = 1e+200 * -1e+200 = -inf. From there it went on through -, * 2.0, loss.",
+        "too large for a float",
+    )
+    a.data = float("nan")
+    x = backend.Value(float("inf"), label="x")
+    assert only(backend.diagnose((x * 2.0).tanh() + x), "not finite", "x is inf").nodes == ("x",)
+
+
+def test_a_network_whose_numbers_are_not_finite(backend):
+    """Rule 5.10: a weight too large, an input that is nan, a parameter that became nan."""
+    rows, labels = points()
+    model = backend.MLP(2, [8, 1], seed=1)
+    model.layers[0].bias[2].data = 1e10
+    model.layers[1].weight[0][2].data = 1e308
+    words = "the largest is weight 2 * input 2 = 1e+308 * 1e+10 = inf"
+    loss = backend.mse_loss(model(rows), labels)
+    found = only(backend.diagnose(loss, model), "not finite", "layers.1, unit 0, sample 0", words)
+    assert found.nodes == ("layers.1, unit 0, sample 0",)
+    rows[3][1] = float("nan")
+    loss = backend.mse_loss(backend.MLP(2, [8, 1], seed=1)(rows), labels)
+    only(
+        backend.diagnose(loss), "not finite", "layer 0, unit 0, sample 3 is nan: its input 1 is nan"
+    )
+    model.layers[0].bias[2].data = float("nan")
+    loss = backend.mse_loss(model(points()[0]), labels)
+    only(backend.diagnose(loss, model), "not finite", "layers.0.bias", "a step of the optimiser")
+
+
+def test_an_infinity_that_ends_before_the_root(backend):
+    """Rule 5.10: such as that of a mask is meant to be there."""
+    mask = backend.Vector([0.0, 0.0, -math.inf])
+    x = backend.Vector([0.5, -1.0, 2.0])
+    y = (backend.softmax(x * 2.0 + mask) * [1.0, 2.0, 3.0]).sum()
+    assert not backend.diagnose(y)
+    y.backward()
+    assert not backend.diagnose(y)
+
+
+def test_a_gradient_that_is_infinite_where_data_are_not(backend):
+    """Rules 1.16 and 5.10: the slope that made it so; and what is left from an earlier pass."""
+    x = backend.Value(0.0, label="x")
+    y = x.sqrt() * 2.0
+    words = "the gradient of x is inf", "the slope of sqrt(0) there is inf", "above it, 2"
+    assert only(backend.diagnose(y), "gradient not finite", *words).nodes == ("x",)
+    y.backward()
+    only(backend.diagnose(y), "gradient not finite", *words)
+    x.data = 4.0
+    later = x * 3.0
+    later.backward()
+    only(backend.diagnose(later, [x]), "gradient not finite", "left from an earlier pass")
+
+
+def test_parameters_that_the_root_does_not_depend_on(backend):
+    """Rule 5.10: by name, of a model, a list, a dictionary, named pairs; a Vector counts as one."""
+    model = backend.MLP(2, [4, 1], seed=1)
+    hidden = model.layers[0]([1.0, 2.0])
+    loss = hidden.sum()
+    finding = only(backend.diagnose(loss, model), "not reached", "layers.1.weight")
+    assert all(name.startswith("layers.1.") for name in finding.nodes)
+    detached = model.layers[1]([v.data for v in hidden])
+    finding = only(backend.diagnose(detached, dict(model.named_parameters())), "not reached")
+    assert all(name.startswith("layers.0.") for name in finding.nodes)
+    a, b = backend.Value(1.0, label="a"), backend.Value(2.0)
+    assert only(backend.diagnose(a * 2.0, [a, b]), "not reached").nodes == ("parameter 1",)
+    assert only(backend.diagnose(b * 2.0, [a, b]), "not reached").nodes == ("a",)
+    table = backend.Vector([[1.0, 2.0], [3.0, 4.0]])
+    assert not backend.diagnose(table[1][0] * 2.0, [table]), "of a table a row may be unused"
+
+
+def test_gradients_that_vanish_or_explode(backend):
+    """Rule 5.10: by layer, with the numbers of each."""
+    rows, labels = points()
+    deep = backend.MLP(2, [8] * 12 + [1], activation="sigmoid", seed=1)
+    loss = backend.mse_loss(deep(rows), labels)
+    finding = only(backend.diagnose(loss, deep), "vanishing gradients", "layers.0 ", "layers.12 ")
+    assert finding.nodes[0] == "layers.0"
+    wide = backend.MLP(2, [24] * 10 + [1], activation="linear", seed=1)
+    loss = backend.mse_loss(wide(rows), labels)
+    loss.backward()
+    finding = only(backend.diagnose(loss, wide), "exploding gradients", "layers.0 ", "init=")
+    assert finding.nodes[0] == "layers.0"
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_nothing_is_found_while_a_network_learns(backend, seed, activation):
+    """Rule 5.10: before and after backward and the step, at the start, in the middle, at the end."""
+    training = Training(backend, seed, activation=activation, init="xavier")
+    for step in range(31):
+        loss = training.loss()
+        looks = [backend.diagnose(loss, training.model)] if step % 10 == 0 else []
+        training.optimizer.zero_grad()
+        loss.backward()
+        if step % 10 == 0:
+            looks += [backend.diagnose(loss, training.model), backend.diagnose(loss)]
+        training.optimizer.step()
+        if step % 10 == 0:
+            looks += [backend.diagnose(loss, training.model), backend.diagnose(loss)]
+        assert not any(looks), f"step {step}: {next(filter(None, looks))}"
+
+
+@pytest.mark.parametrize("n_outs", [[1], [8, 1]], ids=["linear", "a hidden layer"])
+def test_nothing_is_found_in_a_run_of_a_tape(backend, n_outs):
+    """Rules 5.3 and 5.10: leaves that are set, data that are computed again."""
+    rows, labels = points()
+    model = backend.MLP(2, n_outs, activation="tanh", seed=1)
+    x = backend.Vector(rows)
+    loss = backend.mse_loss(model(x), labels)
+    tape = backend.Tape(loss)
+    optimizer = backend.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for step in range(4):
+        fresh, _ = points(step)
+        tape.set(x, fresh)
+        tape.forward()
+        optimizer.zero_grad()
+        tape.backward()
+        before = backend.diagnose(loss, model)
+        optimizer.step()
+        assert not before and not backend.diagnose(loss, model) and not backend.diagnose(loss)
+        tape.forward()
+        assert not backend.diagnose(loss, model)
+
+
+def test_a_small_step_is_no_mistake(backend):
+    """Rule 5.10: neither is one that is only just seen in the data."""
+    for lr in (1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-3):
+        for n_outs in ([1], [8, 1], [8, 8, 1]):
+            rows, labels = points()
+            model = backend.MLP(2, n_outs, activation="tanh", seed=5)
+            optimizer = backend.Adam(model.parameters(), lr=lr)
+            loss = backend.mse_loss(model(rows), labels)
+            loss.backward()
+            optimizer.step()
+            found = backend.diagnose(loss), backend.diagnose(loss, model)
+            assert not any(found), f"lr {lr}, {n_outs}: {found}"
+
+
+@pytest.mark.parametrize("strength", [1e-4, 0.1])
+def test_weights_that_are_kept_small(backend, strength):
+    """Rule 5.10: their squares in the loss, whose gradient after the step is another."""
+    training = Training(backend)
+    parameters = training.model.parameters()
+    for _ in range(12):
+        squares = sum((p * p).sum() if backend.arrays and p.ndim else p * p for p in parameters)
+        loss = training.loss() + strength * squares
+        training.optimizer.zero_grad()
+        loss.backward()
+        assert not backend.diagnose(loss) and not backend.diagnose(loss, training.model)
+        for p in parameters:
+            p.data -= 0.5 * p.grad
+        assert not backend.diagnose(loss) and not backend.diagnose(loss, training.model)
+
+
+def test_one_sample_at_a_time(backend):
+    """Rule 5.10: of a single sample a unit may be flat, and no gradient reach the layers below."""
+    training = Training(backend, 3, activation="tanh")
+    optimizer = backend.SGD(training.model.parameters(), lr=0.05, momentum=0.9)
+    for row, label in zip(training.rows, training.labels, strict=True):
+        loss = (training.model(row) - label) ** 2
+        training.model.zero_grad()
+        loss.backward()
+        assert not backend.diagnose(loss, training.model)
+        optimizer.step()
+        assert not backend.diagnose(loss, training.model) and not backend.diagnose(loss)
+
+
+def test_biases_alone_are_trained(backend):
+    """Rule 5.10: after the step only they have changed, and the gradients do not show it."""
+    training = Training(backend)
+    biases = [p for name, p in training.model.named_parameters() if "bias" in name]
+    optimizer = backend.SGD(biases, lr=0.1)
+    for _ in range(3):
+        loss = training.loss()
+        training.model.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert not backend.diagnose(loss, biases)
+
+
+def test_diagnose_changes_nothing(backend):
+    """Rule 5.10: data, gradients and what backward does next are what they would have been."""
+
+    def course(looking):
+        training = Training(backend, activation="gelu")
+        numbers = []
+        for _ in range(3):
+            loss = training.loss() + backend.softmax(training.model.layers[1].bias)[0]
+            if looking:
+                backend.diagnose(loss, training.model)
+            training.optimizer.zero_grad()
+            if looking:
+                backend.diagnose(loss)
+            loss.backward(0.5)
+            if looking:
+                backend.diagnose([loss, loss], training.model)
+            for p in training.model.parameters():
+                numbers.append(repr((p.data, p.grad)))
+            training.optimizer.step()
+            if looking:
+                backend.diagnose(loss)
+            numbers.append((loss.data, loss.grad))
+        return numbers
+
+    assert course(True) == course(False)
+
+
+def test_a_deep_graph_is_diagnosed(backend):
+    """Rules 1.11 and 5.10."""
+    a = v = backend.Value(1.0)
+    for _ in range(20_000):
+        v = v + a
+    v.backward()
+    assert not backend.diagnose(v)
+    v.backward()
+    only(backend.diagnose(v), "backward again", "the only parameter")
+
+
+def test_any_root_can_be_diagnosed(backend):
+    """Rule 5.10: a leaf, nothing, a Vector, numbers alone, a custom operation, any label."""
+    a = backend.Value(2.0, label="a\n\u03b2")
+    assert not backend.diagnose(a) and not backend.diagnose([])
+    a.backward()
+    assert not backend.diagnose(a)
+    a.zero_grad()
+    v = backend.Vector([a, 1.0]) * 2.0
+    v.backward()
+    assert not backend.diagnose(v)
+    custom = backend.Value(6.0, (a, a), "f", local_grads=(3.0, 2.0))
+    (custom * 2.0).backward()
+    assert kinds(backend.diagnose(custom * 2.0)) == []
+    assert not backend.diagnose(backend.dot([1.0], [2.0]))
+    f = a * 3.0
+    a.grad = 0.0
+    f.backward()
+    f.backward()
+    (finding,) = backend.diagnose(f)
+    assert finding.nodes == ("a\N{REPLACEMENT CHARACTER}\u03b2",)
 
 
 @pytest.mark.parametrize("case", of_chapter("graph"), ids=str)

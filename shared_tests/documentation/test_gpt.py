@@ -42,6 +42,29 @@ def test_it_learns(backend, gpt):
     assert last < first - 0.3, f"the loss went from {first:.3f} to {last:.3f} in 60 steps"
 
 
+def test_nothing_is_found_while_it_learns(backend, gpt):
+    """Rule 5.10: on rows, softmax, masks of -inf, norms, at the start and later, before and after
+    the step; a table of embeddings of which a document uses few rows."""
+    random.seed(42)
+    documents = gpt.Documents(gpt.TOWNS.read_text(encoding="utf-8"))
+    model = gpt.GPT(backend.module, documents.vocabulary)
+    optimizer = backend.Adam(model.parameters(), lr=1e-2, betas=(0.9, 0.95))
+    for step in range(21):
+        loss = gpt.loss_of(model, documents.tokens(step))
+        optimizer.zero_grad()
+        loss.backward()
+        looks = [backend.diagnose(loss)] if step % 10 == 0 else []
+        optimizer.step()
+        if step % 10 == 0:
+            looks.append(backend.diagnose(loss, model.parameters()))
+        assert not any(looks), f"step {step}: {looks}"
+    loss.backward()  # of data that the step has changed
+    assert [finding.kind for finding in backend.diagnose(loss)] == ["data changed"]
+    loss = gpt.loss_of(model, documents.tokens(0))
+    loss.backward()
+    assert [finding.kind for finding in backend.diagnose(loss)] == ["not zeroed"]
+
+
 def test_token_by_token_it_computes_what_it_does_in_one_pass(backend, gpt):
     random.seed(42)
     model = gpt.GPT(backend.module, vocabulary=5, layers=2)

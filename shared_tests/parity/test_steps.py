@@ -62,6 +62,29 @@ def test_the_same_steps(backends, name, fused):
 
 
 @pytest.mark.parametrize("name", ROOTS)
+def test_the_same_diagnosis(backends, name):
+    """The same kinds of findings; from the scalar backends in the same words."""
+    said, found = {}, {}
+    for backend in backends:
+        root, x = built(backend, name)
+        looks = [backend.diagnose(root)]
+        root.backward()
+        looks.append(backend.diagnose(root))
+        root.backward()
+        looks.append(backend.diagnose(root, x))
+        x[0].data += 0.5
+        looks.append(backend.diagnose(root * 2.0))
+        said[backend.name] = [str(look) for look in looks]
+        found[backend.name] = [[finding.kind for finding in look] for look in looks]
+    assert found["pure_python"][:2] == [[], []] and "backward again" in found["pure_python"][2]
+    if name != "a custom operation":  # which cannot be computed anew
+        assert found["pure_python"][3] == ["data changed"]
+    for backend, kinds in found.items():
+        assert kinds == found["pure_python"], f"{backend} finds {kinds}"
+    assert said["cython_core"] == said["pure_python"]
+
+
+@pytest.mark.parametrize("name", ROOTS)
 def test_the_same_words(backends, name):
     """Explanations and trees read alike."""
     texts = {}

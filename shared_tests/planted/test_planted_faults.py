@@ -60,6 +60,12 @@ def overwrite_gradients(package: Path) -> None:
     file.write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
 
 
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text, "the code reads otherwise now: plant this fault anew"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
 OPERANDS_IN_A_SET = """
 def in_a_set(name, value, slopes):
     right = getattr(Value, f"__{name}__")
@@ -208,6 +214,18 @@ FAULTS = {
                "def pausing(*args, **options):\n    found = below(*args, **options)\n    time.sleep(1e-5)\n    return found\n"
                "engine.operations_below = pausing\n"),
         "threads_and_processes", "test_one_graph_in_several_threads", "hold a lock while backward runs",
+    ),
+    "a diagnose that is content": (
+        append("diagnose = lambda root, parameters=None: []\n"),
+        "graph", "test_a_script_that_forgets_zero_grad", "expected 'not zeroed' alone",
+    ),
+    "a diagnose that takes a step for a mistake": (
+        lambda package: replace(package / "graph" / "mistakes.py", "    if not follow(graph, given):\n        return False\n", ""),
+        "graph", "test_nothing_is_found_while_a_network_learns[faulty-1-relu]", "data changed",
+    ),
+    "data that are never computed anew": (
+        append("Value._recomputed = lambda self, memo: self.data\n"),
+        "graph", "test_a_fused_operation_is_computed_anew[faulty-a loss]", "data changed",
     ),
     "another default": (
         append("def softplus(self, beta): return self\nValue.softplus = softplus\n"),

@@ -23,6 +23,7 @@ from numpy_vectorized import (
     binary_cross_entropy_with_logits,
     concatenate,
     cross_entropy,
+    diagnose,
     gradcheck,
     hinge_loss,
     linear,
@@ -1124,6 +1125,84 @@ def test_gradcheck_of_arrays():
         eps=1e-2,
         rtol=1e-2,
     )
+
+
+ARRAYS = {
+    "broadcasting": lambda x: ((x * x[0] + x.sum(1, keepdims=True)) / 3.0 - 1.0).tanh().sum(),
+    "a view of a view": lambda x: (x.T[1:, ::-1].T * x[:, :2].reshape(-1)[1]).exp().mean(),
+    "one element several times": lambda x: x[0, 1] * x[0, 1] + x[[0, 0, 2], 1].sum() * x[2, 2],
+    "a matrix product": lambda x: ((x @ x.T) @ x[:, 0]).sum(),
+    "put together": lambda x: (
+        where(numbers((3, 3), seed=3) > 0.0, stack([x[0], x[1], x[0]]), concatenate([x[1:], x[:1]]))
+        .reshape(9)
+        .max()
+    ),
+    "rows": lambda x: (softmax(x) * log_softmax(x) + rms_norm(x)).sum() + logsumexp(x).mean(),
+    "attention": lambda x: scaled_dot_product_attention(x[:2], x, x).sum(),
+    "layers": lambda x: cross_entropy(MLP(3, [4, 3], activation="gelu", seed=1)(x), [0, 1, 2]),
+    "one output": lambda x: hinge_loss(MLP(3, [4, 1], seed=1)(x), [1.0, -1.0, 1.0]),
+    "single values": lambda x: x[0, 0] * x.mean() + (x[1, 1] ** 2.0).sqrt(),
+    "an array": lambda x: x * 2.0 + x.T,
+    "a custom operation": lambda x: Value(x.data * 3.0, (x,), "f", local_grads=(3.0,)).sum(),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_diagnose_takes_arrays_whole(name, dtype):
+    """Rules 5.10 and 8.6: the gradients that backward gave are found right, and doubled ones not."""
+    x = Value(numbers((3, 3)), label="x", dtype=dtype)
+    y = ARRAYS[name](x)
+    assert not diagnose(y)
+    y.backward()
+    data, grad = x.data.copy(), x.grad.copy()
+    assert not diagnose(y) and not diagnose(y, [x])
+    x.grad *= 2.0
+    (finding,) = diagnose(y, [x])
+    assert finding.kind == "backward again" and finding.nodes == ("x",)
+    assert "x[" in finding.seen and "2 times" in finding.seen
+    x.zero_grad()
+    assert not diagnose(y, [x])
+    assert (x.data == data).all() and (x.grad == 0.0).all()
+    y.backward()
+    assert (x.grad == grad).all(), "diagnose changes nothing"
+
+
+@pytest.mark.parametrize("name", sorted({*ARRAYS} - {"a custom operation"}))
+def test_arrays_are_computed_anew(name):
+    """Rules 5.10, 8.5 and 8.6: into memory of their own."""
+    x = Value(numbers((3, 3)), label="x")
+    y = ARRAYS[name](x)
+    before = copy.deepcopy(y.data)
+    x.data = x.data * 1.5
+    (finding,) = diagnose(y)
+    assert finding.kind == "data changed" and "x" in finding.seen.partition("among")[2]
+    assert np.array_equal(y.data, before)
+
+
+def test_a_large_layer_is_diagnosed():
+    """Rules 5.10 and 8.6: as arrays, not weight by weight; a unit by its name."""
+    model = MLP(500, [400, 400, 10], init="he", seed=1)
+    x = numbers((64, 500))
+    model.layers[1].bias[7].data = -1e4
+    loss = cross_entropy(model(x), [i % 10 for i in range(64)])
+    loss.backward()
+    (finding,) = diagnose(loss, model)
+    assert finding.kind == "dead relu" and finding.nodes == ("layers.1, unit 7",)
+
+
+def test_the_first_element_that_is_not_finite():
+    """Rules 5.10 and 8.6: arrays follow NumPy where numbers raise; the element is named."""
+    x = Value([[1.0, 2.0], [-3.0, 4.0]], label="x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (finding,) = diagnose(x.log().mean())
+        assert finding.kind == "not finite" and finding.nodes == ("log[1, 0]",)
+        assert "log(-3) = nan" in finding.seen and "through mean" in finding.seen
+        y = Value([0.0, 4.0], label="y")
+        (finding,) = diagnose(y.sqrt().sum())
+        assert finding.kind == "gradient not finite" and finding.nodes == ("y[0]",)
+        assert "the slope of sqrt(0) there is inf" in finding.seen
 
 
 def test_no_grad():

@@ -16,6 +16,7 @@ from pure_python import (
     backward_steps,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    diagnose,
     dot,
     draw,
     draw_dot,
@@ -130,5 +131,7 @@ def look(a: Value, b: Value) -> str:
     gradient = sum(step.contribution for step in backward_steps(f) if step.operand is a)
     explanation = explain(f, a, most=3)
     print(len(explore(f, fused=True).html))
+    for finding in diagnose(f, {"a": a}):
+        print(finding.kind, finding.nodes, finding.seen, finding.advice)
     largest = max(path.product for path in explanation.paths)
     return f"{explanation} {explanation.grad - gradient + largest} {tree([f, a], fused=True)}"

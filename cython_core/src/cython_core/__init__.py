@@ -25,6 +25,7 @@ from cython_core.optim import SGD, Adam, AdamW
 from pure_python.explorer import explore
 from pure_python.graph import (
     backward_steps,
+    diagnose,
     draw,
     draw_dot,
     draw_model,
@@ -54,6 +55,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "concatenate",
     "cross_entropy",
+    "diagnose",
     "dot",
     "draw",
     "draw_dot",

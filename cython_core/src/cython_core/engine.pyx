@@ -1534,6 +1534,53 @@ cdef class Value:
         catch_up_all()
         return local_gradients_of(cell_of(self))
 
+    def _recomputed(self, dict memo):
+        """What data would be, computed anew from what the operands hold now.
+
+        memo: a dict for many calls, as the outputs of one block are computed together.
+        """
+        cdef Cell *c = cell_of(self)
+        cdef double before, number
+        initialised(c)
+        catch_up_all()
+        if c.code < FIRST_NODE:
+            if c.code != ELEMENT or c.left.code == BLOCK:
+                return data_of(c)
+            numbers = memo.get(<size_t>c.left)
+            if type(numbers) is not list or len(numbers) != c.left.right.fused.outputs:
+                numbers = memo[<size_t>c.left] = outputs_computed_anew(c.left)
+            return numbers[c.index]
+        before = c.data.number
+        reserve(needed)
+        try:
+            recompute(c, False)
+            number = c.data.number
+        finally:
+            c.data.number = before
+        return number
+
+
+cdef list outputs_computed_anew(Cell *anchor):
+    """What the operands of a block give now; the block keeps its numbers."""
+    cdef Fused *f = anchor.right.fused
+    cdef double *data = f.data
+    cdef double *computed = f.computed
+    cdef double *sums = f.sums
+    cdef Py_ssize_t i
+    cdef double *room
+    numbers = Numbers()
+    room = numbers.room(2 * f.outputs)
+    reserve(needed)
+    try:
+        f.data = room
+        f.sums = room + f.outputs
+        compute(anchor)
+        return [f.data[i] for i in range(f.outputs)]
+    finally:
+        f.data = data
+        f.computed = computed
+        f.sums = sums
+
 
 cdef tuple all_of(object values, str what):
     """values as a tuple, or a TypeError that says what they were given for."""

@@ -24,6 +24,7 @@ from numpy_vectorized.optim import SGD, Adam, AdamW
 from pure_python.explorer import explore
 from pure_python.graph import (
     backward_steps,
+    diagnose,
     draw,
     draw_dot,
     draw_model,
@@ -53,6 +54,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "concatenate",
     "cross_entropy",
+    "diagnose",
     "dot",
     "draw",
     "draw_dot",

@@ -1138,6 +1138,96 @@ class Value:
         """The scalar nodes of its elements, row by row; a single number is its own."""
         return [self]
 
+    # The same for an array as a whole, which no list of scalars could stand for.
+
+    def _numbers(self) -> tuple[Any, Any]:
+        """Data and grad to look at; a float 0.0 stands for a gradient that is zero throughout."""
+        return self._data, 0.0 if self._grad is None else self._grad
+
+    def _scalar(self, index: tuple[int, ...]) -> Any:
+        return scalar_at(self, index)
+
+    def _owner(self) -> Value:
+        """Whose memory this looks at: of a view the Vector that it was taken from, else itself."""
+        owner: Value = self._operands[0] if self._operation is VIEW else self
+        return owner
+
+    def _sources(self) -> list[Value]:
+        """The Values that this was computed from, none of them a view."""
+        return [operand._owner() for operand in self._operands]
+
+    @quiet
+    def _recomputed(self, memo: dict[Any, Any]) -> Any:
+        """What data would be, computed anew from what the operands hold now."""
+        if self._operation in (None, CUSTOM, VIEW):
+            return self._data
+        twin = alike(self, self._operands)
+        if type(self._data) is not float:
+            twin._data = np.empty_like(self._data)
+        twin._operation.recompute(twin)
+        return twin._data
+
+    @quiet
+    def _sums(self) -> Any:
+        """Of a layer the sums before its activation, None of anything else."""
+        sums = getattr(self._operation, "sums", None)
+        return sums(self) if sums else None
+
+    @quiet
+    def _give(self, above: Any, gradients: dict[Any, Any]) -> None:
+        """Add to `gradients`, by owner, what this gives to its operands where its own is `above`."""
+        if self._operation in (None, VIEW):
+            return
+        stands = {operand: stand_in(operand) for operand in self._operands}
+        twin = alike(self, tuple([stands[operand] for operand in self._operands]))
+        twin._data = self._data
+        twin._grad = above if type(self._data) is float else np.zeros_like(self._data) + above
+        twin._operation.backward(twin)
+        for operand, stand in stands.items():
+            operand._receive(stand._numbers()[1], gradients)
+
+    def _receive(self, amount: Any, gradients: dict[Any, Any]) -> None:
+        """Add to the gradient of this Value among `gradients`, of a view in its place there."""
+        owner = self._owner()
+        if type(owner._data) is float:
+            gradients[owner] = gradients.get(owner, 0.0) + amount
+            return
+        if owner not in gradients:
+            gradients[owner] = np.zeros_like(owner._data)
+        total = gradients[owner]
+        if owner is not self and owner._data.size:
+            array = self._number if isinstance(self, Element) else self._data
+            first = place_in(owner._data, address_of(array))
+            start = total[tuple(slice(i, None) for i in first)]
+            total = np.lib.stride_tricks.as_strided(start, array.shape, array.strides)
+        total += amount
+
+
+def alike(node: Any, operands: tuple[Any, ...]) -> Any:
+    """A node of the same operation on these operands; its data and gradient are still to come."""
+    twin = new(Value if type(node._data) is float else Vector)
+    instead = dict(zip(map(id, node._operands), operands, strict=True))
+    twin._operands, twin._operation = operands, node._operation
+    twin._context = exchanged(node._context, instead)
+    return twin
+
+
+def exchanged(part: Any, instead: dict[int, Any]) -> Any:
+    """A context with other Values in it; its lists are copied, as recompute writes into them."""
+    if type(part) in (list, tuple):
+        return type(part)([exchanged(x, instead) for x in part])
+    return instead.get(id(part), part)
+
+
+def stand_in(operand: Any) -> Any:
+    """A leaf that looks at the same data and has a gradient of its own, which is zero."""
+    node: Any = new(Value if type(operand._data) is float else Vector)
+    node._data, node._operation, node._operands = operand._data, None, ()
+    node._grad = 0.0 if type(operand._data) is float else None
+    if node._grad is None:
+        node._pinned, node._lent, node._room = False, True, None
+    return node
+
 
 def checked(result: V, a: Value, b: object) -> V:
     """The result, or the TypeError that an operator would have raised for NotImplemented."""

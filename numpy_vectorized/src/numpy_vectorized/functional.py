@@ -180,6 +180,10 @@ class Perceptrons:
         node._context = x, weight, bias, single, sums
         refill(node, y)
 
+    def sums(self, node: Value) -> Any:
+        x, weight, bias, single, _ = node._context
+        return PERCEPTRONS["linear"].compute(data_of(x), data_of(weight), data_of(bias), single)[0]
+
     def gradient_at_sum(self, y: Any, above: Any, sums: Any) -> Any:
         """What reaches the sums from above, before the activation."""
         if self.activation is None:

@@ -24,6 +24,7 @@ from pure_python.functional import (
 )
 from pure_python.graph import (
     backward_steps,
+    diagnose,
     draw,
     draw_dot,
     draw_model,
@@ -55,6 +56,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "concatenate",
     "cross_entropy",
+    "diagnose",
     "dot",
     "draw",
     "draw_dot",

@@ -802,6 +802,31 @@ class Value:
         slopes: tuple[float, ...] = self._operation.local_gradients(self)
         return slopes
 
+    def _recomputed(self, memo: dict[Any, Any]) -> float:
+        """What data would be, computed anew from what the operands hold now.
+
+        memo: a dict for many calls, as the outputs of one block are computed together.
+        """
+        if self._operation is None or self._operation is CUSTOM:
+            return self._data
+        if self._operation is not OUTPUT:
+            data: float = twin_computed_anew(self)._data
+            return data
+        block = self._operands[0]
+        if block not in memo:
+            memo[block] = twin_computed_anew(block)._data
+        number: float = memo[block][self._context]
+        return number
+
+
+def twin_computed_anew(node: Any) -> Any:
+    """A node or block like this one, with the data that its operands give now."""
+    twin = new(type(node))
+    twin._operands, twin._operation, context = node._operands, node._operation, node._context
+    twin._context = context.copy() if isinstance(context, list) else context
+    twin._operation.recompute(twin)
+    return twin
+
 
 def all_of(values: Any, what: str) -> tuple[Any, ...]:
     """values as a tuple, or a TypeError that says what they were given for."""

@@ -4,6 +4,7 @@ pass step by step, check its gradients.
 Nothing here imports an engine. It works on whatever has `data grad label op operands backward`.
 """
 
+from pure_python.graph.diagnosis import diagnose
 from pure_python.graph.drawing import draw, draw_dot
 from pure_python.graph.explanation import Explanation, Path, explain
 from pure_python.graph.gradient_check import GradientCheck, gradcheck
@@ -20,6 +21,7 @@ __all__ = [
     "Step",
     "Tree",
     "backward_steps",
+    "diagnose",
     "draw",
     "draw_dot",
     "draw_model",

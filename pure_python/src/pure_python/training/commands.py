@@ -156,6 +156,9 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option("--save", metavar="FILE", help="Write the weights here too.")
 @click.option("--out", metavar="DIR", help="Where results go.  [default: a new folder in runs/]")
 @click.option("--no-out", is_flag=True, help="Write no results but what --save asks for.")
+@click.option(
+    "--diagnose", is_flag=True, help="Look for mistakes while training, and say what is found."
+)
 @click.pass_obj
 def train(
     backend_name: str,
@@ -169,6 +172,7 @@ def train(
     save: str | None,
     out: str | None,
     no_out: bool,
+    diagnose: bool,
     **options: Any,
 ) -> int:
     """Train a network on DATASET, or on a CSV file.
@@ -198,7 +202,9 @@ def train(
     if out is not None and no_out:
         raise InputError("--out and --no-out exclude each other")
     source = Source(dataset, csv_path, target, ignore, samples)
-    run = Run.prepare(backend_named(backend_name), source, options, resume, save, out, not no_out)
+    run = Run.prepare(
+        backend_named(backend_name), source, options, resume, save, out, not no_out, diagnose
+    )
     if not run.carry_out():
         return _failed("stopped by Ctrl-C before the first step; nothing was written", INTERRUPTED)
     run.show()

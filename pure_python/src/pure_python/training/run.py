@@ -21,6 +21,7 @@ from pure_python.state.files import write_whole
 from . import checkpoint, figures, limits
 from .datasets import GENERATED, Dataset, Scaling, Split, from_csv, load, split
 from .errors import InputError
+from .examination import Examination
 from .interruption import Interruption
 from .terminal import Watch, show_summary
 from .trainer import (
@@ -69,11 +70,13 @@ class Run:
         scaling: Scaling,
         save: str | None = None,
         out: str | None = None,
+        diagnose: bool = False,
     ) -> None:
         self.trainer, self.dataset, self.split, self.scaling = trainer, dataset, parts, scaling
-        self.save, self.out = save, out
+        self.save, self.out, self.diagnose = save, out, diagnose
         self.interruption = Interruption()
         self.interrupted = False
+        self.examined = ""
         self.notes: list[str] = []
         self.written: list[str] = []
         self.seconds = 0.0
@@ -88,11 +91,13 @@ class Run:
         save: str | None = None,
         out: str | None = None,
         files: bool = True,
+        diagnose: bool = False,
     ) -> Run:
         """A run that is ready to train.
 
         options: settings that are not to be the default; resume: a weights file to go on from;
         save, out: where weights and results go; without `files`, only to `save`.
+        diagnose: whether to look for mistakes while training.
         InputError, before anything is written, for whatever cannot be.
         """
         saved = checkpoint.read(resume) if resume else None
@@ -115,7 +120,7 @@ class Run:
         parts = split(dataset, settings.validation, settings.seed)
         scaling = saved.scaling if saved else Scaling.of(parts.inputs, dataset.features)
         trainer = Trainer(backend, settings, n_features, n_classes)
-        run = cls(trainer, dataset, parts, scaling, save, out)
+        run = cls(trainer, dataset, parts, scaling, save, out, diagnose)
         if saved and not saved.restore(trainer):
             run.notes.append("weights resumed; the optimiser starts anew")
         if files and out is None:
@@ -148,8 +153,14 @@ class Run:
         first = self.trainer.epochs_before + 1
         began = time.perf_counter()
         with Watch(n_batches * settings.epochs, settings.epochs, first, quiet) as watch:
-            self.trainer.train(scaled, self.interruption, watch.step, watch.epoch)
+            examination = None
+            if self.diagnose:
+                steps = n_batches * settings.epochs
+                examination = Examination(self.trainer.model, steps, watch.say)
+            self.trainer.train(scaled, self.interruption, watch.step, watch.epoch, examination)
         self.seconds = time.perf_counter() - began
+        if examination:
+            self.examined = examination.summary()
         self.interrupted = self.interruption.requested
 
     def decide(self, inputs: np.ndarray) -> np.ndarray:
@@ -267,6 +278,7 @@ class Run:
         rows += [
             ("steps per second", _four_digits(history.steps_per_second)),
             ("time", f"{_four_digits(self.seconds)} s"),
+            *([("diagnosis", self.examined)] if self.examined else []),
             *(("note", note) for note in self.notes),
             *(("written", path) for path in self.written),
         ]

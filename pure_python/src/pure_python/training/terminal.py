@@ -66,6 +66,13 @@ class Watch:
         if following < self._first + self._epochs:
             self._bar.update(self._task, description=self._epoch(following))
 
+    def say(self, text: str) -> None:
+        """Print a text, above the bar where there is one."""
+        if self._bar.disable:
+            print(text, file=sys.stderr)
+        else:
+            self._bar.console.print(Text(text))
+
     def _epoch(self, epoch: int) -> str:
         return f"epoch {epoch}/{self._first + self._epochs - 1}"
 

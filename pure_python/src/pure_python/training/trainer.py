@@ -19,6 +19,7 @@ import numpy as np
 from .csv_files import shown
 from .datasets import Split
 from .errors import InputError
+from .examination import Examination
 from .interruption import Interruption
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
@@ -141,6 +142,7 @@ class Trainer:
         self.optimizer = self._optimizer()
         self.epochs_before = 0
         self.history = History()
+        self._examination: Examination | None = None
 
     def _optimizer(self) -> Any:
         s, parameters = self.settings, self.model.parameters()
@@ -157,12 +159,15 @@ class Trainer:
         interruption: Interruption,
         on_step: Callable[[float, float], None] = lambda loss, accuracy: None,
         on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+        examination: Examination | None = None,
     ) -> None:
         """Run the epochs of the settings, or fewer if `interruption` is requested.
 
         `on_step` is given the loss and the accuracy of the epoch so far. Diverged if the loss is
         no finite number or the engine's arithmetic fails; the weights are worth nothing then.
+        examination: looks at the graphs for mistakes.
         """
+        self._examination = examination
         n_batches = math.ceil(len(split.inputs) / self.settings.batch_size)
         n_steps, step = n_batches * self.settings.epochs, 0
         for epoch in range(self.epochs_before + 1, self.epochs_before + self.settings.epochs + 1):
@@ -171,7 +176,9 @@ class Trainer:
                 if interruption.requested:
                     break
                 self.optimizer.lr = self._lr(step / max(1, n_steps - 1))
-                loss, hits = self._step(split.inputs[batch], split.targets[batch], interruption)
+                loss, hits = self._step(
+                    split.inputs[batch], split.targets[batch], interruption, epoch
+                )
                 step += 1
                 seen += len(batch)
                 total += loss * len(batch)
@@ -209,16 +216,22 @@ class Trainer:
         return self.settings.lr * shares[self.settings.schedule]
 
     def _step(
-        self, inputs: np.ndarray, targets: np.ndarray, interruption: Interruption
+        self, inputs: np.ndarray, targets: np.ndarray, interruption: Interruption, epoch: int
     ) -> tuple[float, int]:
+        examination = self._examination
         began = time.perf_counter()
         try:
             outputs = self.model(inputs)
             loss = self.objective(outputs, targets)
             if not math.isfinite(loss.data):
-                raise ArithmeticError(f"the loss is {loss.data}")
+                why = f": {examination.why(loss)}" if examination else ""
+                raise ArithmeticError(f"the loss is {loss.data}{why}")
             self.optimizer.zero_grad()
             loss.backward()
+            if examination:
+                paused = time.perf_counter()
+                examination.look(loss, len(self.history.losses), epoch)
+                began += time.perf_counter() - paused
             interruption.unbreakable = True
             self.optimizer.step()
         except (ArithmeticError, ValueError) as error:
