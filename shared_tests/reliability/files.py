@@ -573,7 +573,7 @@ def main(args: list[str] | None = None) -> int:
     names = asked.backend or list(BACKENDS)
     sys.addaudithook(watch)
     lines = [
-        "| backend | files loaded | refused | runs resumed | refused | saves killed | of these with a draft left |"
+        "| backend | files loaded | files refused | runs resumed | runs refused | saves killed | of these with a draft left |"
     ]
     lines.append("|---|---|---|---|---|---|---|")
     said = []
