@@ -333,6 +333,16 @@ def test_the_machinery_of_layers_and_optimisers(backend):
     assert still_right(backend)
 
 
+def test_sizes_beyond_all_memory(backend):
+    for call in (
+        lambda: backend.Neuron(10**400),
+        lambda: backend.Layer(2, 2**64),
+        lambda: backend.MLP(2, [10**400, 1]),
+    ):
+        with pytest.raises(ValueError, match="memory"):
+            call()
+
+
 # Words --------------------------------------------------------------------------------------------
 
 

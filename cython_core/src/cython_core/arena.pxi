@@ -64,8 +64,10 @@ cdef extern from *:
     #endif
     /* A cell becomes an object. A debug build of Python counts references, so it must be told. */
     #ifdef Py_REF_DEBUG
+      #define COUNTED 1
       #define become_value(cell, type) ((void)PyObject_Init((PyObject *)(cell), (type)))
     #else
+      #define COUNTED 0
       #define become_value(cell, type) \\
           (Py_SET_REFCNT((PyObject *)(cell), 1), Py_SET_TYPE((PyObject *)(cell), (type)))
     #endif
@@ -118,7 +120,7 @@ cdef extern from *:
     void *region_memory(size_t) noexcept nogil
     void region_release(void *, size_t) noexcept nogil
     void prefetch(void *) noexcept nogil
-    bint SANITIZED
+    bint SANITIZED, COUNTED
     void shut(void *, size_t) noexcept nogil
     void unshut(void *, size_t) noexcept nogil
     void known(void *, size_t) noexcept nogil
@@ -426,7 +428,7 @@ cdef inline void die(Cell *c) noexcept:
 
 cdef inline void drop(Cell *c) noexcept:
     """Give up a reference to a Value."""
-    if references(c) == 1 and is_value_exactly(c, value_type):
+    if not COUNTED and references(c) == 1 and is_value_exactly(c, value_type):
         set_references(c, 0)
         die(c)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import reprlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from typing import Any
@@ -184,6 +185,8 @@ def whole(what: str, size: Any) -> int:
         raise TypeError(f"{what} must be an int, got {size!r} ({type(size).__name__})") from None
     if isinstance(size, bool) or number < 1:
         raise ValueError(f"{what} must be 1 or more, got {size!r}")
+    if number > sys.maxsize:  # or a list would grow until all memory is taken
+        raise ValueError(f"{what} is more than there is memory for")
     return number
 
 
