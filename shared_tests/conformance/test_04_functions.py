@@ -6,6 +6,7 @@ import math
 import pytest
 
 from cases.bad_inputs import of_chapter
+from cases.exact import FUNCTIONS as EXACT
 from cases.numbers import close, same
 from cases.operations import BINARY, EDGE_PAIRS, ORDINARY, UNARY, expected_binary
 from cases.refusals import check_refusal
@@ -95,6 +96,51 @@ def test_agrees_with_pytorch(backend, function):
         assert close(dy, t.grad.item(), 1e-12, 1e-16), (
             f"the slope of {function} at {x} is {dy!r}, PyTorch says {t.grad.item()!r}"
         )
+
+
+# PyTorch's abs stops a nan, and its sigmoid underflows where e^-x is infinite (rule 1.16).
+UNLIKE_PYTORCH = (("abs", math.nan), ("sigmoid", -710.0))
+
+
+@pytest.mark.pytorch
+@each_function
+def test_special_values_agree_with_pytorch(backend, function):
+    """Rule 1.16: at the edges too values and slopes are PyTorch's."""
+    theirs = next(f.torch for f in EXACT if f.name == function.name)
+    for x, *expected in function.special:
+        if len(expected) < 2 or any(function.name == f and same(x, at) for f, at in UNLIKE_PYTORCH):
+            continue
+        t = torch.tensor(float(x), dtype=torch.float64, requires_grad=True)
+        u = theirs(t)
+        u.backward()
+        y, dy = slope_at(backend, function.apply, x)
+        assert close(y, u.item()), f"{function}({x}) is {y!r}, PyTorch says {u.item()!r}"
+        assert close(dy, t.grad.item()), (
+            f"the slope of {function} at {x} is {dy!r}, PyTorch says {t.grad.item()!r}"
+        )
+
+
+def test_where_engines_differ(backend):
+    """Rules 1.10, 1.15 and 1.16: what others decide otherwise."""
+    with pytest.raises(ZeroDivisionError):
+        1 / backend.Value(0.0)
+    with pytest.raises(ValueError):
+        backend.Value(-8.0) ** (1 / 3)
+    with pytest.raises(OverflowError):
+        backend.Value(1e200) ** 2
+    huge = backend.Value(1e200)
+    assert (huge * huge).data == math.inf
+    for y, x in ((lambda v: v**0.0, 0.0), (lambda v: 0.0**v, 0.0)):
+        assert slope_at(backend, y, x) == (1.0, 0.0), "0 to the power of 0 is 1, its slope 0"
+    assert slope_at(backend, lambda v: v + v, 3.0) == (6.0, 2.0), "both edges count"
+    assert slope_at(backend, lambda v: v * v, 3.0) == (9.0, 6.0)
+    assert slope_at(backend, lambda v: v.relu(), 0.0) == (0.0, 0.0)
+    x = backend.Value(3.0)
+    y = x * x * x
+    y.backward()
+    assert x.grad == 27.0
+    y.backward()
+    assert x.grad == 54.0, "leaves accumulate, the nodes between start from zero"
 
 
 def special(kind):

@@ -1,5 +1,6 @@
 """Functions of many Values: dot products, softmax and its kin, attention, losses."""
 
+import itertools
 import math
 
 import pytest
@@ -220,6 +221,50 @@ def test_known_values(backend):
     expect("cross_entropy([1, 2, 3], class 0)", loss.data, 2.40760596444438)
     loss.backward()
     expect("its gradient", grads(x), [-0.9099694268296196, 0.24472847105479764, 0.6652409557748219])
+
+
+AT_THE_EDGES = {
+    "softmax": (lambda m, v: m.softmax(v), lambda t: F.softmax(t, 0)),
+    "log_softmax": (lambda m, v: m.log_softmax(v), lambda t: F.log_softmax(t, 0)),
+    "logsumexp": (lambda m, v: m.logsumexp(v), lambda t: torch.logsumexp(t, 0)),
+    "rms_norm": (lambda m, v: m.rms_norm(v), lambda t: F.rms_norm(t, t.shape)),
+    "mean": (lambda m, v: m.mean(v), lambda t: t.mean()),
+    "sum": (lambda m, v: v.sum(), lambda t: t.sum()),
+    "max": (lambda m, v: v.max(), lambda t: t.amax()),
+    "min": (lambda m, v: v.min(), lambda t: t.amin()),
+    "dot": (lambda m, v: m.dot(v, (2.0, 0.0)), lambda t: t @ tensor((2.0, 0.0), False)),
+    "mse_loss": (
+        lambda m, v: m.mse_loss(v, (0.5, 2.0)),
+        lambda t: F.mse_loss(t, tensor((0.5, 2.0))),
+    ),
+    "hinge_loss": (
+        lambda m, v: m.hinge_loss(v, (1, -1)),
+        lambda t: torch.relu(1 - tensor((1.0, -1.0), False) * t).mean(),
+    ),
+    "binary_cross_entropy_with_logits": (
+        lambda m, v: m.binary_cross_entropy_with_logits(v, (1, 0)),
+        lambda t: F.binary_cross_entropy_with_logits(t, tensor((1.0, 0.0), False)),
+    ),
+    "cross_entropy": (
+        lambda m, v: m.cross_entropy(v, 1),
+        lambda t: F.cross_entropy(t, torch.tensor(1)),
+    ),
+}
+
+
+@pytest.mark.pytorch
+@pytest.mark.parametrize("name", AT_THE_EDGES)
+def test_agrees_with_pytorch_at_the_edges(backend, name):
+    """Sections 1b and 2: infinities, nan, zeros of both signs, denormal and huge numbers, ties."""
+    ours, theirs = AT_THE_EDGES[name]
+    edges = (0.0, -0.0, 1.0, math.inf, -math.inf, math.nan, 5e-324, 1e-310, 1e150, -1e150)
+    for numbers in itertools.product(edges, repeat=2):
+        v, t = backend.Vector(numbers), tensor(numbers)
+        y, u = ours(backend, v), theirs(t)
+        y.backward()
+        u.backward(torch.ones_like(u))
+        expect(f"{name}{numbers}", y.data, u.tolist())
+        expect(f"the gradient of {name}{numbers}", v.grad, t.grad.tolist(), atol=1e-15)
 
 
 @either

@@ -997,7 +997,7 @@ cdef void contributions(Cell *c, double above, double *xs) noexcept:
             n += xs[i] == y
         local = 1.0 / (n if n > 1 else 1)
         for i in range(count):
-            xs[i] = (local if xs[i] == y else 0.0) * above
+            xs[i] = (y if y != y else local if xs[i] == y else 0.0) * above
     elif code == LOGSUMEXP:
         for i in range(count):
             xs[i] = exp(xs[i] - y) * above

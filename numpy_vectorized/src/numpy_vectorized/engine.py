@@ -1543,9 +1543,10 @@ def mean_of(x: np.ndarray, axes: tuple[int, ...]) -> Any:
 
 
 def shares_of(x: np.ndarray, y: np.ndarray, axes: tuple[int, ...]) -> Any:
-    """1 to the one that was chosen, equal shares where several tie."""
+    """1 to the one that was chosen, equal shares where several tie; nan where it is nan."""
     chosen = x == y
-    return chosen / np.maximum(1, np.count_nonzero(chosen, axis=axes, keepdims=True))
+    count = np.maximum(1, np.count_nonzero(chosen, axis=axes, keepdims=True))
+    return np.where(y == y, chosen / count, y)
 
 
 SUM = Reduction("sum", lambda x, axes: x.sum(axis=axes), lambda x, y, axes: 1.0)

@@ -1250,7 +1250,9 @@ def smallest(xs: Iterable[float]) -> float:
 
 
 def shares_of(xs: list[float], y: float) -> list[float]:
-    """1 to the one that was chosen, equal shares where several tie."""
+    """1 to the one that was chosen, equal shares where several tie; nan where it is nan."""
+    if y != y:
+        return [y] * len(xs)
     share = 1.0 / max(1, xs.count(y))
     return [share if x == y else 0.0 for x in xs]
 
