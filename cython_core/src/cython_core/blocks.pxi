@@ -134,6 +134,8 @@ cdef void free_fused(Fused *f) noexcept:
         free(f.labels)
     if f.made != NULL:
         leave_room(f.made, f.outputs * sizeof(Cell *))
+    if unlikely(f.large):
+        one_large_less()
     if f.operands != <Operand *>(f + 1):
         free(f.operands)
     leave_room(f, f.bytes)
@@ -454,19 +456,19 @@ cdef class Perceptrons:
     cdef Value block(self, Arguments inputs, Numbers constants, Py_ssize_t samples):
         """The anchor of the outputs of the samples, one after the other."""
         cdef Py_ssize_t outputs = samples * self.n_out
-        self.reserve(samples)
         return anchor_of(
             PERCEPTRONS, inputs, outputs, self.n_in, samples, constants, self.sums(samples), self, 0
         )
 
-    cdef int reserve(self, Py_ssize_t samples) except -1:
-        return reserve(2 * samples * self.n_in + 2 * samples * self.n_out + 2 * self.n_in + 16)
+    cdef Py_ssize_t room(self, Py_ssize_t samples) noexcept:
+        """How many numbers it computes with, which is no more than a node asks for by itself."""
+        return 2 * samples * self.n_in + 2 * samples * self.n_out + 2 * self.n_in + 16
 
     cdef Value anchor(self, Py_ssize_t operands, Py_ssize_t samples):
         """Theirs, with room for operands, which are to be filled in."""
         cdef Cell *c
         cdef Fused *f
-        self.reserve(samples)
+        reserve(self.room(samples))
         c = node_cell()
         c.code = UNSET
         c.label = NULL
@@ -475,6 +477,7 @@ cdef class Perceptrons:
         c.left = NULL
         anchor = <Value>new_reference(c)  # from here on freed like any other Value
         f = new_fused(operands, 0, samples * self.n_out, self.sums(samples))
+        count_large(f, self.room(samples))
         f.n = self.n_in
         f.m = samples
         f.size = samples * self.n_in
@@ -486,6 +489,8 @@ cdef class Perceptrons:
 
     cdef Value computed(self, Value anchor):
         cdef Fused *f = cell_of(anchor).right.fused
+        if unlikely(needed > scratch_room):  # the inputs ran code that dropped a large graph
+            reserve(needed)
         self.compute(scratch, f)
         if unlikely(no_grad_blocks) and not recording():
             return leaves_of(f)

@@ -76,6 +76,7 @@ cdef struct Fused:
     double *sums            # of a layer: what its activation was applied to
     unsigned char *reached  # by this backward, for each element; all of them where entire is set
     bint entire
+    bint large              # it asked for much room to compute in
     bint touched            # gradients may be other than zero
     uint64_t search         # which one for a scalar that comes twice last came by
     Py_ssize_t found        # how far it got
@@ -225,7 +226,7 @@ cdef class Perceptrons:
     cdef Code code                  # of the activation, UNSET where there is none
     cdef str activation_name(self)
     cdef Py_ssize_t sums(self, Py_ssize_t samples)
-    cdef int reserve(self, Py_ssize_t samples) except -1
+    cdef Py_ssize_t room(self, Py_ssize_t samples) noexcept
     cdef Value block(self, Arguments inputs, Numbers constants, Py_ssize_t samples)
     cdef Value anchor(self, Py_ssize_t operands, Py_ssize_t samples)
     cdef Value computed(self, Value anchor)

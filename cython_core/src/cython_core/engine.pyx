@@ -589,11 +589,15 @@ cdef Arguments all_scalars(object values, str what):
     return arguments
 
 
-# Room to compute in. It only grows, and before a node is made: so a walk over nodes, which begins
-# with reserve(needed), never has to ask for it.
+# Room to compute in. It grows before a node is made: so a walk over nodes, which begins with
+# reserve(needed), never has to ask for it. It goes back when the last large node dies.
 cdef double *scratch = NULL
 cdef Py_ssize_t scratch_room = 0
-cdef Py_ssize_t needed = 0      # the most that any node asked for
+cdef Py_ssize_t needed = 0      # the most that any living node asked for, or more
+cdef Py_ssize_t large_nodes = 0
+
+cdef enum:
+    ROOM = 1 << 20      # numbers: who asks for more is large
 
 
 cdef int reserve(Py_ssize_t numbers) except -1:
@@ -609,6 +613,23 @@ cdef int reserve(Py_ssize_t numbers) except -1:
     if numbers > needed:
         needed = numbers
     return 0
+
+
+cdef inline void count_large(Fused *f, Py_ssize_t asked) noexcept:
+    global large_nodes
+    if unlikely(asked > ROOM):
+        f.large = True
+        large_nodes += 1
+
+
+cdef void one_large_less() noexcept:
+    global scratch, scratch_room, needed, large_nodes
+    large_nodes -= 1
+    if large_nodes == 0:
+        needed = ROOM
+        free(scratch)
+        scratch = NULL
+        scratch_room = 0
 
 
 # Other threads run while a long product is computed. What they could disturb is taken out of their
@@ -723,7 +744,8 @@ cdef Value fused_node(
 ):
     """A node with these operands, which it takes over; its data are not yet computed."""
     cdef Py_ssize_t extra = 0 if constants is None else constants.count
-    reserve(3 * arguments.count + 4 * outputs + 4 * (n + m) + 16)
+    cdef Py_ssize_t asked = 3 * arguments.count + 4 * outputs + 4 * (n + m) + 16
+    reserve(asked)
     cdef Cell *c = node_cell()
     c.code = UNSET
     c.label = NULL
@@ -732,6 +754,7 @@ cdef Value fused_node(
     c.left = NULL
     value = <Value>new_reference(c)  # from here on freed like any other Value
     cdef Fused *f = new_fused(0, extra, outputs, sums)
+    count_large(f, asked)
     f.n = n
     f.m = m
     f.count = arguments.runs
@@ -970,7 +993,7 @@ cdef int spread(Cell *c) except -1:
         contributions(c, above, xs)
         give_all(o, f.count, xs + f.size)
     if f.size + f.outputs > LARGE:
-        PyErr_CheckSignals()
+        answer_signals()
     return 0
 
 
@@ -1169,7 +1192,7 @@ cdef int run_backward() except -1:
                 if c == NULL:
                     break
             else:
-                PyErr_CheckSignals()
+                answer_signals()
                 catch_up_all()  # a handler may have run a Tape
     finally:
         while c != NULL:  # Ctrl-C: what was reached and has not given yet
@@ -2764,7 +2787,7 @@ cdef class Tape:
         for i in range(self.count - 1, -1, -1):
             recompute(self.cells[i], self.partly)
             if unlikely(i & (STRIDE - 1) == 0):
-                PyErr_CheckSignals()
+                answer_signals()
         return data_of(cell_of(self.root))
 
     def backward(self, grad=1.0):

@@ -388,7 +388,8 @@ cdef int compute_rows(int code, Fused *f, unsigned char *reached) except -1:
         else:  # RMS_NORM
             s = norm_factor(xs, n, f.constants[0])
             if s == 0.0:
-                numbers = [xs[i] for i in range(n)]
+                # Not from xs, for this may run a finaliser, which may compute.
+                numbers = [float(x) for x in items(f, row * n, (row + 1) * n)]
                 fail(ZeroDivisionError, f"rms_norm({reprlib.repr(numbers)})")
             s = 1.0 / s
             for i in range(n):
