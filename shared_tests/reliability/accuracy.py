@@ -264,7 +264,8 @@ def main(args: list[str] | None = None) -> int:
     )
     print("\n".join([*wrong, summary]))
     if options.record:
-        record("accuracy", summary + "\n\n" + tables(rows))
+        details = "<details>\n<summary>Function by function</summary>\n\n{}\n\n</details>"
+        record("accuracy", summary + "\n\n" + details.format(tables(rows)))
     return 1 if wrong else 0
 
 
