@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -145,6 +146,32 @@ def mutation(session: nox.Session) -> None:
     install(session, *SUITE, COVERAGE, torch=True, backends=["pure_python"], extras=extras)
     run = ("python", "-m", "reliability.mutation")
     session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """The compiled core with every access to memory checked; `-- address`: one part of it."""
+    install(session, *SUITE, torch=True)
+    install(session, backends=["pure_python", "numpy_vectorized"], extras="training,playground")
+    install(session, *BUILD)
+    kind = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
+    options = [f"--config-settings=setup-args={option}" for option in kind]
+    once = ("-m", "pip", "install", "--no-build-isolation", "--force-reinstall", "--no-deps")
+    session.run_install("python", *once, *options, "./cython_core", silent=True)
+    folder = Path(session.create_tmp()).resolve()
+    # The ordinary build, for valgrind and for counting; and one for a debug build of Python.
+    environment = {"PYTHONPATH": "shared_tests", "PLAIN": str(folder / "plain")}
+    session.run_install("python", *once, f"--target={environment['PLAIN']}", "./cython_core")
+    debug = shutil.which(f"python{sys.version_info[0]}.{sys.version_info[1]}-dbg")
+    if debug:
+        packages = next(Path(session.virtualenv.location).glob("lib/python*/site-packages"))
+        session.run_install(
+            *(debug, *once, f"--target={folder / 'debug'}", "./cython_core"),
+            env={"PYTHONPATH": str(packages.resolve())},
+            external=True,
+        )
+        environment["DEBUG"] = f"{debug}={folder / 'debug'}"
+    session.run("python", "-m", "reliability.sanitize", *session.posargs, env=environment)
 
 
 @nox.session

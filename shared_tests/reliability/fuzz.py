@@ -508,6 +508,7 @@ class Runner:
 
     def run(self, lines: list[str]) -> None:
         """Fault where something happens that must not."""
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
         before = self.cells()
         self.unraisable.clear()
         contextvars.copy_context().run(self.run_lines, lines)
@@ -520,6 +521,7 @@ class Runner:
             raise Fault(f"{left} Values or hidden nodes are left behind")
         if self.unraisable:
             raise Fault(f"printed only: {self.unraisable[0]}")
+        faulthandler.cancel_dump_traceback_later()
 
     def run_lines(self, lines: list[str]) -> None:
         space = dict(self.names)
@@ -588,7 +590,6 @@ def work(first: int, count: int, until: float, progress: Path, limit: int) -> No
     with open(progress, "r+b", buffering=0) as told:
         while done < count and time.time() < until:
             os.pwrite(told.fileno(), b"%020d" % seed, 0)
-            faulthandler.dump_traceback_later(SECONDS, exit=True)
             writer = Writer(there, seed)
             lines = writer.program()
             used.update(writer.used)
@@ -598,7 +599,6 @@ def work(first: int, count: int, until: float, progress: Path, limit: int) -> No
             if seed % CHECKED == 0:
                 runner.check_numbers()
             seed, done = seed + 1, done + 1
-        faulthandler.cancel_dump_traceback_later()
     runner.check_numbers()
     found = {"programs": done, "returned": runner.returned, "raised": runner.raised}
     print(json.dumps(found | {"used": used, "names": there.names}))
@@ -618,7 +618,6 @@ def run_file(path: str) -> None:
     """The child that runs one program of lines: again and again, to see its memory, too."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     limit_memory(int(os.environ.get("FUZZ_MEMORY", "0")))
-    faulthandler.dump_traceback_later(SECONDS, exit=True)
     runner = Runner()
     runner.run(lines)
     runner.check_memory(lines)

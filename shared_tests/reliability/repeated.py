@@ -1,0 +1,58 @@
+"""A plugin of pytest that runs each test several times and looks whether anything is left behind.
+
+    python -m pytest shared_tests/conformance --backend cython_core -p reliability.repeated
+
+Values and hidden nodes are counted exactly. Python's blocks of memory, and in a debug build of Python
+all references, may grow while caches fill, so growth counts where every one of the last runs added.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+COUNTS = ("Values", "blocks", "references")
+
+# inspect leaves blocks behind where it reads the signature of anything compiled, len for instance.
+NOT_OURS = ("test_signature",)
+
+
+def counts() -> tuple[int, int, int]:
+    import cython_core.engine as engine
+
+    gc.collect()
+    references = getattr(sys, "gettotalrefcount", int)()
+    return engine._cells_in_use(), sys.getallocatedblocks(), references
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: Any) -> Iterator[None]:
+    result = yield
+    grown = growth(item, 3) and growth(item, 20)
+    if grown and item.originalname not in NOT_OURS:
+        raise AssertionError(grown)
+    return result
+
+
+def growth(item: Any, times: int) -> str:
+    """What every one of several batches of runs has left behind, as text."""
+    gc.collect()
+    gc.freeze()  # what there is stays, and the collector need not look at it again
+    looks = [counts()]
+    for _ in range(2 if times < 10 else 4):
+        for _ in range(times):
+            item.runtest()
+        looks.append(counts())
+    least = [
+        min(after[i] - before[i] for before, after in zip(looks, looks[1:], strict=False))
+        for i in range(len(COUNTS))
+    ]
+    return ", ".join(
+        f"{more / times:.1f} {what} more with each run"
+        for more, what in zip(least, COUNTS, strict=True)
+        if more >= (1 if what == "Values" else times)
+    )
