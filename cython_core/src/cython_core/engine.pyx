@@ -137,16 +137,16 @@ class no_grad(ContextDecorator):
         if paused.get() is block:
             paused.set(block.before)
 
-    def __call__(self, function):
+    def __call__(self, func):
         from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
         suspends = (isasyncgenfunction, iscoroutinefunction, isgeneratorfunction)
-        if any([kind(function) for kind in suspends]):
+        if any([kind(func) for kind in suspends]):
             raise TypeError(
                 "no_grad cannot decorate a coroutine or generator function: the block would end "
                 "before its first line runs. Write `with no_grad():` inside the function"
             )
-        return super().__call__(function)
+        return super().__call__(func)
 
     def _recreate_cm(self):
         return no_grad()  # each call of a decorated function is a block of its own

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from itertools import count
 from numbers import Complex, Real
 from operator import attrgetter
-from typing import Any, NoReturn, SupportsFloat, cast
+from typing import Any, NoReturn, SupportsFloat, TypeVar, cast
 
 __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
@@ -1043,6 +1043,9 @@ class Entered:
         self.before = before
 
 
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
 class no_grad(ContextDecorator):
     """A context manager, or decorator, inside which operations record no graph.
 
@@ -1066,16 +1069,16 @@ class no_grad(ContextDecorator):
         if paused.get() is self._entered:
             paused.set(self._entered.before)
 
-    def __call__(self, function: Callable[..., Any]) -> Any:
+    def __call__(self, func: Decorated) -> Decorated:
         from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
         suspends = (isasyncgenfunction, iscoroutinefunction, isgeneratorfunction)
-        if any(kind(function) for kind in suspends):
+        if any(kind(func) for kind in suspends):
             raise TypeError(
                 "no_grad cannot decorate a coroutine or generator function: the block would end "
                 "before its first line runs. Write `with no_grad():` inside the function"
             )
-        return super().__call__(function)
+        return super().__call__(func)
 
     def _recreate_cm(self) -> no_grad:
         return no_grad()  # each call of a decorated function is a block of its own
