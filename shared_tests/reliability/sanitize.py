@@ -4,12 +4,12 @@
 
 address     what `nox -s sanitize` has built with -fsanitize=address,undefined runs the conformance
             suite, what compares threads, tapes, layers and slices with the other backends, the hostile
-            objects and two thousand programs of reliability.fuzz. Leaks count as errors.
+            objects and five hundred programs of reliability.fuzz. Leaks count as errors.
 memcheck    the ordinary build runs a set of programs under valgrind, which sees what is read before it
             was written.
 development the ordinary build runs the conformance suite in Python's development mode.
 references  the ordinary build runs chapters of the suite again and again: neither the Values that live
-            nor Python's blocks of memory may grow, nor, in a debug build of Python, the references.
+            may grow nor, in a debug build of Python, all references, in another its blocks of memory.
 
 What is installed is the sanitized build. PLAIN in the environment is the folder of the ordinary one,
 DEBUG a debug build of Python, `=` and the folder of what was built for that.
@@ -35,7 +35,7 @@ COMPARED = (
     *("parity/test_slices_and_rows.py", "parity/test_vector_programs.py"),
     "reliability/test_hostile_objects.py",
 )
-PROGRAMS = 2000
+PROGRAMS = 500
 REPEATED = ("value", "backward", "vector", "functional", "nn", "optim")  # chapters
 FEW = 60  # for valgrind, which is fifty times as slow
 
@@ -205,7 +205,7 @@ def references(checked: Checked) -> str:
     tests = [str(next(SUITE.glob(f"conformance/test_*_{name}.py"))) for name in REPEATED]
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "reliability.repeated"]
     output = checked.run("references", [*command, *tests, CONFORMANCE[1]], **environment)
-    counted = "Values, blocks of memory" + (", references" if python != sys.executable else "")
+    counted = "Values and " + ("blocks" if python == sys.executable else "references")
     return f"{passed(output)} tests run again and again: {counted}"
 
 
