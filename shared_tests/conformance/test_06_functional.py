@@ -494,6 +494,7 @@ def test_rms_norm_without_eps(backend):
     assert floats(backend.rms_norm([3.0, 3.0], 0.0)) == [1.0, 1.0]
 
 
+@pytest.mark.pytorch
 def test_logsumexp_of_infinities(backend):
     """Rule 2.5: as in PyTorch."""
     for xs in ([-math.inf, -math.inf], [math.inf, 1.0], [math.inf, math.inf], [-math.inf, 2.0]):

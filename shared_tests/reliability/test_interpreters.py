@@ -32,6 +32,19 @@ def test_the_suite_can_be_collected_without_pytorch():
     assert not direct, f"{direct}: write `from reference import torch`, and mark tests with pytorch"
 
 
+def test_what_needs_pytorch_is_marked():
+    """The chapters that compare with it, run where it cannot be imported."""
+    chapters = [f"shared_tests/conformance/test_{n:02}_{name}.py" for n, name in CHAPTERS.items()]
+    options = ["--without-pytorch", "--backend=pure_python", "-q", "-p", "no:cacheprovider"]
+    script = "import sys; sys.modules['torch'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    run = [sys.executable, "-c", script, *chapters, *options]
+    done = subprocess.run(run, cwd=interpreters.ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+CHAPTERS = {4: "functions", 5: "vector", 6: "functional", 7: "nn", 8: "optim"}
+
+
 def test_interpreters_are_found(tmp_path, monkeypatch):
     """What does not run is none, and one that is named twice is one."""
     named = [str(tmp_path / "python"), sys.executable, sys.executable]
