@@ -126,8 +126,13 @@ def run(m: ModuleType, program: Program) -> Outcome:
 # The references ------------------------------------------------------------------------------
 
 
-def reference(program: Program, noise: random.Random | None = None) -> list[float] | None:
-    """All data and the gradients of the leaves by the naive engine; None where it raises."""
+def reference(
+    program: Program, noise: random.Random | None = None, unsigned: bool = False
+) -> list[float] | None:
+    """All data and the gradients of the leaves by the naive engine; None where it raises.
+
+    unsigned: the gradients as they would be if no path took away what another gives.
+    """
     graph = Graph(lambda x: x * (1.0 + noise.uniform(-1e-14, 1e-14))) if noise else Graph()
     for x in program.leaves:
         graph.leaf(x)
@@ -135,6 +140,8 @@ def reference(program: Program, noise: random.Random | None = None) -> list[floa
         for step, results in zip(program.steps, program.results, strict=True):
             if results:
                 graph.apply(step.name, step.operands)
+        if unsigned:
+            graph.moved = abs
         graph.backward(len(graph.rows) - 1, 0.75)
         graph.backward(len(graph.rows) // 2)
     except RAISED:
@@ -143,8 +150,15 @@ def reference(program: Program, noise: random.Random | None = None) -> list[floa
 
 
 def tolerances(program: Program, clean: list[float]) -> list[float] | None:
-    """How far off each number may be: 1e-12, and thirty times what noise in its digits moves it."""
-    allowed = [1e-12 * abs(x) + 1e-15 for x in clean]
+    """How far off each number may be: 1e-12 of it, thirty times what noise in its digits moves it,
+    and 1e-14: of a gradient, of what its paths add up to without their signs.
+    """
+    unsigned = reference(program, unsigned=True)
+    if unsigned is None:
+        return None
+    n = len(clean) - len(program.leaves)
+    allowed = [1e-12 * abs(x) + 1e-14 for x in clean]
+    allowed[n:] = [most + 1e-14 * x for most, x in zip(allowed[n:], unsigned[n:], strict=True)]
     for seed in range(3):
         noisy = reference(program, random.Random(seed))
         if noisy is None:
