@@ -83,7 +83,8 @@ def main() -> int:
     for line in missing + [m for file, (_, lines) in core.items() for m in places(file, lines)]:
         print(f"not executed: {line}")
     if options.record:
-        record("coverage", f"{shown}\n\nThe run took {minutes:.0f} minutes.")
+        part = f" Part of the suite alone: `{' '.join(options.tests)}`." if options.tests else ""
+        record("coverage", f"{shown}\n\nThe run took {minutes:.0f} minutes.{part}")
     if failed:
         print(f"tests failed: {', '.join(failed)}")
     executed, all_lines = total(core)
