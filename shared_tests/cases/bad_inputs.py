@@ -1428,8 +1428,14 @@ def checked(inputs=None, f=lambda x: x * x, **options):
 
 
 for chapter, rule, name, error, call, says in (
-    ("vector", "1.22", "Vector @ 3", TypeError, lambda m: m.Vector([1.0]) @ 3, ""),
-    ("vector", "1.22", "3 @ Vector", TypeError, lambda m: 3 @ m.Vector([1.0]), ""),
+    (
+        "vector",
+        "1.20",
+        "Vector(b'abc')",
+        TypeError,
+        lambda m: m.Vector(b"abc"),
+        "Vector needs a sequence of Values, got b'abc' (bytes)",
+    ),
     (
         "vector",
         "1.21",
@@ -1562,6 +1568,11 @@ for chapter, rule, name, error, call, says in (
     ),
 ):
     bad(chapter, rule, name, error, call, exactly=says)
+for name, call in (
+    ("Vector @ 3", lambda m: m.Vector([1.0]) @ 3),
+    ("3 @ Vector", lambda m: 3 @ m.Vector([1.0])),
+):
+    bad("vector", "1.22", name, TypeError, call, "unsupported operand type(s) for @")
 bad(
     "functional",
     "2.5",

@@ -247,6 +247,17 @@ def test_a_shared_value_gets_from_every_element(backend):
     expect("x.grad", x.grad, 3.0)
 
 
+def test_backward_of_elements_that_are_made_of_one_another(backend):
+    """Rule 1.24: each node hands its gradient down once, with what it got from all that use it."""
+    a = backend.Value(3.0)
+    y = a * 2.0
+    backend.Vector([y, y + 1.0]).backward()
+    assert a.grad == 4.0, f"a.grad is {a.grad!r}, expected 4.0: 2 of the one and 2 of the other"
+    a.zero_grad()
+    backend.Vector([y, y]).backward()
+    assert a.grad == 4.0, "an element that is there twice counts twice"
+
+
 def test_numbers_beside_rows(backend):
     """Rule 1.21: a flat sequence goes with every row, on either side."""
     flat, rows = [1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]]
