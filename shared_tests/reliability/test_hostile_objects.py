@@ -118,6 +118,7 @@ def test_a_sequence_without_an_end(backend):
         lambda: backend.mean(endless),
         lambda: backend.MLP(1, [1])(endless),
         lambda: backend.trace(endless),
+        lambda: backend.diagnose(endless),
         lambda: backend.tree(endless),
         lambda: list(backend.backward_steps(endless)),
     ):

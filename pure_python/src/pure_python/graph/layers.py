@@ -362,6 +362,8 @@ def nodes_in(root: Any) -> Iterator[Node]:
             if is_node(value):
                 yield value
             elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
+                if len(waiting) > 1000:
+                    raise RecursionError("the root is a sequence in a sequence, and so on")
                 waiting.append(iter(value))
                 break
             else:
