@@ -630,6 +630,14 @@ for name in ("hinge_loss labels", "binary_cross_entropy_with_logits targets"):
         exactly=f"{name} are plain numbers, got Value(1.0, grad=0.0)",
         arrays=False,
     )
+bad(
+    "functional",
+    "2.1",
+    "dot([1, 2], 'ab')",
+    TypeError,
+    lambda m: m.dot([1.0, 2.0], "ab"),
+    exactly="dot needs a sequence of Values and numbers, got 'ab' (str)",
+)
 for eps in (-1.0, nan):
     bad(
         "functional",

@@ -872,6 +872,13 @@ def test_explore_starts_with_boxes_that_can_be_drawn(backend):
 # Tape ----------------------------------------------------------------------------------------
 
 
+def test_length_of_a_tape(backend):
+    """Rule 5.3: the number of operations; a softmax of three is three, but one on an array."""
+    x = backend.Value(1.0)
+    length = len(backend.Tape(backend.softmax([x, 2.0, 3.0]).sum()))
+    assert length < 4 if backend.arrays else length == 4
+
+
 def test_tape_replays(backend):
     """Rule 5.3: forward recomputes from the leaves' present data; backward is Value.backward."""
     f, (a, b, c) = expression(backend)
