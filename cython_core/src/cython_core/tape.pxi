@@ -200,7 +200,9 @@ cdef int classify(Draft *d) except -1:
     cdef int32_t x, y
     cdef uint64_t kind
     cdef size_t at
-    memset(d.table, 0, (d.table_mask + 1) * sizeof(uint64_t))
+    for i in range(0, d.table_mask + 1, SOME):
+        memset(d.table + i, 0, min(SOME, d.table_mask + 1 - i) * sizeof(uint64_t))
+        now_and_then(i + SOME - 1)
     for i in range(d.nodes):
         now_and_then(i)
         x = d.lefts[i]
