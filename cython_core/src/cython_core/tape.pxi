@@ -28,7 +28,7 @@ cdef extern from "tape.h" nogil:
 
 
 cdef enum:
-    LONGEST = 1 << 20   # of a Move or a Gift, and what is computed between two looks for signals
+    LONGEST = 1 << 20   # of a Move or a Gift
 
 
 # A graph in flat arrays. Places in data: the leaves, then the nodes, then the constants.
@@ -662,7 +662,7 @@ cdef bint run_forward(Plan *p) except -1:
     cdef int code
     while True:
         before = i
-        i = run_moves(p.moves, i, p.move_count, p.data, LONGEST)
+        i = run_moves(p.moves, i, p.move_count, p.data, SOME)
         if i == p.move_count:
             return True
         PyErr_CheckSignals()
@@ -705,7 +705,7 @@ cdef int run_gradients(Plan *p) except -1:
     cdef double local
     cdef double *to
     while True:
-        i = run_gifts(p.gifts, i, p.gift_count, p.data, p.grad, LONGEST)
+        i = run_gifts(p.gifts, i, p.gift_count, p.data, p.grad, SOME)
         if i == p.gift_count:
             return 0
         PyErr_CheckSignals()
