@@ -8,9 +8,6 @@ cdef extern from *:
     #endif
     #if defined(_MSC_VER)
       #include <intrin.h>
-      #include <malloc.h>
-      #define region_memory(size) _aligned_malloc((size), (size))
-      #define region_release(region, size) _aligned_free(region)
       #if defined(_M_X64)
         #define prefetch(place) _mm_prefetch((const char *)(place), _MM_HINT_T0)
       #else
@@ -22,26 +19,6 @@ cdef extern from *:
           return (int)bit;
       }
     #else
-      #include <stdint.h>
-      #include <sys/mman.h>
-      #ifndef MAP_ANONYMOUS
-        #define MAP_ANONYMOUS MAP_ANON
-      #endif
-      /* Straight from the system, so that it can go back there, and as one page where the machine
-         has pages that large: building ten million nodes is otherwise mostly page faults. */
-      static void *region_memory(size_t size) {
-          char *mapped = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                              -1, 0);
-          if (mapped == MAP_FAILED) return NULL;
-          size_t before = -(uintptr_t)mapped & (size - 1);
-          if (before) munmap(mapped, before);
-          munmap(mapped + before + size, size - before);
-      #ifdef MADV_HUGEPAGE
-          madvise(mapped + before, size, MADV_HUGEPAGE);
-      #endif
-          return mapped + before;
-      }
-      #define region_release(region, size) munmap((region), (size))
       #define prefetch(place) __builtin_prefetch((const void *)(place), 1)
       #define highest_bit(word) (63 - __builtin_clzll(word))
     #endif
@@ -62,6 +39,7 @@ cdef extern from *:
       #define known(region, size) ((void)0)
       #define unknown(region, size) ((void)0)
     #endif
+    #include "regions.h"
     /* A cell becomes an object. A debug build of Python counts references, so it must be told. */
     #ifdef Py_REF_DEBUG
       #define COUNTED 1
@@ -117,8 +95,9 @@ cdef extern from *:
     Py_ssize_t vectorcall_count(size_t) noexcept
     PyObject *type_call(PyObject *, PyObject *const *, size_t, PyObject *) except NULL
     bint unlikely(bint) noexcept nogil
-    void *region_memory(size_t) noexcept nogil
+    void *region_memory(size_t, bint) noexcept nogil
     void region_release(void *, size_t) noexcept nogil
+    void regions_after_fork() noexcept nogil
     void prefetch(void *) noexcept nogil
     bint SANITIZED, COUNTED
     void shut(void *, size_t) noexcept nogil
@@ -146,6 +125,7 @@ cdef enum:
     SLABS = 8                   # in a region
     LOOK_AHEAD = 64             # cells
     KEPT = 208                  # empty slabs (52 MB) that wait for the next graph; more go back
+    VAST = 2 * KEPT             # slabs of a graph that is worth a thread
 
 # Marks are there for two passes over the graph in the order of creation, newest first. They may
 # meet: freeing can run a __del__, and that can call backward.
@@ -234,7 +214,7 @@ cdef int another_region() except -1:
                 raise MemoryError("no memory for another node")
             passes[i].heap = <Slab **>more
         heap_room = room
-    region = <Slab *>region_memory(REGION)
+    region = <Slab *>region_memory(REGION, slab_count > VAST)
     if region == NULL:
         raise MemoryError("no memory for another node")
     known(region, REGION)

@@ -1164,6 +1164,7 @@ cdef inline void end_walk() noexcept:
 def _after_fork():
     """In the child only the thread that forked goes on, so a walk of another one has no end."""
     global walking
+    regions_after_fork()
     if walker == <unsigned long>PyThread_get_thread_ident():
         return  # it forked in a signal handler, and walks on
     if not PyThread_acquire_lock(walking, NOWAIT_LOCK):
