@@ -118,7 +118,9 @@ def sanitized(folder: Path) -> dict[str, str]:
         ),  # before Python's own libraries, which know nothing of it
         "PYTHONMALLOC": "malloc",  # or Python's arenas would hide each object in a large block
         "ASAN_OPTIONS": ":".join(address),
-        "UBSAN_OPTIONS": f"print_stacktrace=1:{log}",
+        # Its reports go where a test's output goes, which pytest keeps to itself: so the first one ends
+        # the process.
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
     }
 
@@ -133,8 +135,14 @@ def library(name: str) -> str:
 
 
 def must_see(checked: Checked, environment: dict[str, str]) -> None:
-    """That the sanitizers are awake: a leak and a read of what was freed have to be reported."""
+    """That the sanitizers are awake: a leak, a read of what was freed and a shift too far are seen."""
+    shift = checked.folder / "shift.c"
+    shift.write_text("int shifted(int by) { return 1 << by; }")
+    compiler = os.environ.get("CC", "gcc").split()
+    options = ("-fsanitize=undefined", "-shared", "-fPIC", "-o", f"{shift}.so", str(shift))
+    subprocess.run([*compiler, *options], check=True)
     for fault in (
+        f"import ctypes; ctypes.CDLL('{shift}.so').shifted(99)",
         "import ctypes; c = ctypes.CDLL(None); c.malloc(99)",
         "import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p; p = c.malloc(9); "
         "c.free(ctypes.c_void_p(p)); ctypes.string_at(p, 9)",
