@@ -18,6 +18,7 @@ DEBUG a debug build of Python, `=` and the folder of what was built for that.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import subprocess
@@ -78,9 +79,11 @@ def gist(report: str) -> str:
 
 
 def address(checked: Checked) -> str:
-    import cython_core.engine
-
-    if b"__asan_report" not in Path(str(cython_core.engine.__file__)).read_bytes():
+    # Not imported: that works only in a process that began with the sanitizers' libraries.
+    package = importlib.util.find_spec("cython_core")
+    folder = Path(str(package.origin)).parent if package else Path()
+    engines = [*folder.glob("engine.*.so")]
+    if not engines or b"__asan_report" not in engines[0].read_bytes():
         raise SystemExit(
             "cython_core is not built with -fsanitize=address: `nox -s sanitize` does it"
         )
