@@ -547,8 +547,11 @@ class Runner:
             raise Fault("afterwards a network no longer learns to the bits of pure_python")
 
     def check_memory(self, lines: list[str]) -> None:
-        """Whether memory grows with each run: the second look leaves caches time to fill."""
-        for times in (8, 100):
+        """Whether memory grows with each run: the later looks leave caches time to fill.
+
+        CPython itself keeps up to a few hundred blocks of instances that were asked for __reduce__.
+        """
+        for times in (8, 100, 1000):
             counts = []
             for _ in range(4):
                 for _ in range(times):
