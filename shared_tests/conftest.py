@@ -149,12 +149,6 @@ def pytest_configure(config):
     config.stash[BACKENDS] = [load_backend(name, config.invocation_params.dir) for name in names]
     config.stash[OUTCOMES] = {}
     config.stash[WITHOUT_PYTORCH] = 0
-    without = config.getoption("--without-pytorch")
-    if not without and importlib.util.find_spec("torch") is None:
-        raise pytest.UsageError(
-            "PyTorch is not installed, and many tests compare with it. Install it "
-            "(python -m pip install torch), or run what needs none with --without-pytorch"
-        )
 
 
 def pytest_report_header(config):
@@ -201,11 +195,16 @@ def pytest_collection_modifyitems(config, items):
     array.
     """
     items[:] = [item for item in items if applies(**getattr(item, "callspec", no_params).params)]
+    compared = [item for item in items if item.get_closest_marker("pytorch")]
     if config.getoption("--without-pytorch"):
-        left_out = [item for item in items if item.get_closest_marker("pytorch")]
         items[:] = [item for item in items if not item.get_closest_marker("pytorch")]
-        config.hook.pytest_deselected(items=left_out)
-        config.stash[WITHOUT_PYTORCH] = len(left_out)
+        config.hook.pytest_deselected(items=compared)
+        config.stash[WITHOUT_PYTORCH] = len(compared)
+    elif compared and importlib.util.find_spec("torch") is None:
+        raise pytest.UsageError(
+            f"PyTorch is not installed, and {len(compared)} tests compare with it. Install it "
+            "(python -m pip install torch), or run what needs none with --without-pytorch"
+        )
 
 
 no_params = SimpleNamespace(params={})
