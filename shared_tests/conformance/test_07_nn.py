@@ -456,7 +456,7 @@ def test_save_and_load(backend, tmp_path):
 def test_a_save_that_cannot_be(backend, tmp_path):
     """Rule 3.9: the error names the file that was asked for, and nothing is left behind."""
     model = backend.MLP(2, [1])
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder").mkdir(exist_ok=True)
     for path in (tmp_path / "nowhere" / "model.safetensors", tmp_path / "folder"):
         with pytest.raises(OSError) as caught:
             model.save(path)

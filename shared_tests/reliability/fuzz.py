@@ -55,6 +55,7 @@ FAULTS = (SystemError, UnboundLocalError)
 
 MODULES = ("engine", "functional", "nn", "optim")
 UNTOUCHED = {"__class__", "__subclasshook__", "__init_subclass__", "__dir__", "__getattribute__"}
+UNTOUCHED |= {"__annotations__"}  # a dict of the class, which keeps what is put into it
 
 
 class Written:
