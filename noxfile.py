@@ -95,48 +95,42 @@ def bench(session: nox.Session) -> None:
 def accuracy(session: nox.Session) -> None:
     """Values and derivatives against mpmath, in units of the last place; `-- 2000`: fewer points."""
     install(session, *SUITE, torch=True, backends=BACKENDS)
-    run = ("python", "-m", "reliability.accuracy")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "accuracy")
 
 
 @nox.session
 def scale(session: nox.Session) -> None:
     """Ten million nodes, graphs dropped in every order, Ctrl-C, little memory; `-- 1` for a hundredth."""
     install(session, backends=BACKENDS, extras="drawing,saving")
-    run = ("python", "-m", "reliability.scale")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "scale")
 
 
 @nox.session
 def programs(session: nox.Session) -> None:
     """100,000 random programs by all backends, PyTorch and a naive reference; `-- 2000`: fewer."""
     install(session, *SUITE, torch=True, backends=BACKENDS)
-    run = ("python", "-m", "reliability.programs")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "programs")
 
 
 @nox.session
 def machine(session: nox.Session) -> None:
     """200,000 steps of random use, all backends beside a naive reference; `-- 10000`: fewer."""
     install(session, *SUITE, torch=True, backends=BACKENDS)
-    run = ("python", "-m", "reliability.machine")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "machine")
 
 
 @nox.session
 def endurance(session: nox.Session) -> None:
     """An hour of training in memory that stays flat, each time to the same bits; `-- 6`: 6 minutes."""
     install(session, backends=BACKENDS, extras="training")
-    run = ("python", "-m", "reliability.endurance")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "endurance")
 
 
 @nox.session
 def files(session: nox.Session) -> None:
     """Damaged files and killed saves: refused or whole; `-- --files 1000 --kills 10` for fewer."""
     install(session, backends=BACKENDS, extras="training,playground")
-    run = ("python", "-m", "reliability.files")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "files")
 
 
 @nox.session
@@ -144,8 +138,7 @@ def mutation(session: nox.Session) -> None:
     """Faults planted in pure_python one by one: the suite has to notice; `-- --sample 100` of them."""
     extras = "drawing,saving"
     install(session, *SUITE, COVERAGE, torch=True, backends=["pure_python"], extras=extras)
-    run = ("python", "-m", "reliability.mutation")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "mutation")
 
 
 @nox.session
@@ -205,8 +198,7 @@ def coverage(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """An hour of random programs that treat the compiled core as badly as Python allows."""
     install(session, backends=BACKENDS, extras="drawing,saving,training")
-    run = ("python", "-m", "reliability.fuzz")
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    long_run(session, "fuzz")
 
 
 @nox.session
@@ -313,6 +305,12 @@ def time_of_commit(session: nox.Session) -> dict[str, str]:
 
 
 NO_NUMPY = "import importlib.util as u; exit('NumPy is here' if u.find_spec('numpy') else 0)"
+
+
+def long_run(session: nox.Session, name: str) -> None:
+    """A command of shared_tests/reliability."""
+    run = ("python", "-m", f"reliability.{name}", *session.posargs)
+    session.run(*run, env={"PYTHONPATH": "shared_tests"})
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
