@@ -11,7 +11,7 @@ from typing import Any
 
 from pure_python.graph.explanation import abridged
 from pure_python.graph.steps import moment_of, visible
-from pure_python.graph.tracing import Node, is_node
+from pure_python.graph.tracing import Node, is_node, values_in
 
 # How far apart two numbers may be that are computed in different orders, relative to the larger.
 ROUNDING = {8: 1e-10, 4: 1e-5}  # by the bytes of a number: float32 has nine digits less
@@ -355,24 +355,8 @@ class Graph:
 
 
 def nodes_in(root: Any) -> Iterator[Node]:
-    """The Values of a root, which may be a Vector or a sequence of them."""
-    waiting: list[Iterator[Any]] = [iter((root,))]
-    while waiting:
-        for value in waiting[-1]:
-            if is_node(value):
-                yield value
-            elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
-                if len(waiting) > 1000:
-                    raise RecursionError("the root is a sequence in a sequence, and so on")
-                waiting.append(iter(value))
-                break
-            else:
-                raise TypeError(
-                    f"expected a Value, a Vector or a sequence of them, "
-                    f"got {value!r} ({type(value).__name__})"
-                )
-        else:
-            waiting.pop()
+    """The Values of a root, arrays as they are."""
+    return values_in(root, is_node)
 
 
 def leaf_below(of: Any, node: Node) -> Node | None:

@@ -1,6 +1,6 @@
 """The nodes and edges of a graph, in topological order, with fused nodes taken apart."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, NamedTuple
@@ -163,11 +163,20 @@ def _scalars(values: Iterable[Node], max_nodes: int | None) -> Iterator[Node]:
 
 
 def _roots(root: Node | Sequence[Node], max_nodes: int | None) -> Iterator[Node]:
-    open_sequences: list[Iterator[Node]] = [iter((root,))]
+    def is_root(value: object) -> bool:
+        return hasattr(value, "_scalars") or is_node(value)
+
+    for value in values_in(root, is_root):
+        yield from _scalars((value,), max_nodes)
+
+
+def values_in(root: Any, is_value: Callable[[object], bool]) -> Iterator[Node]:
+    """The Values of a root, which may be a Vector or a sequence of them, one in another."""
+    open_sequences: list[Iterator[Any]] = [iter((root,))]
     while open_sequences:
         for value in open_sequences[-1]:
-            if hasattr(value, "_scalars") or is_node(value):
-                yield from _scalars((value,), max_nodes)
+            if is_value(value):
+                yield value
             elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
                 if len(open_sequences) > 1000:
                     raise RecursionError("the root is a sequence in a sequence, and so on")
