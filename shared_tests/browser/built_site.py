@@ -1,0 +1,40 @@
+"""The site as `nox -s docs` has built it, opened from its files: every page, wide and narrow.
+
+Its name keeps it out of the other sessions, where no site is built.
+"""
+
+from pathlib import Path
+
+import pytest
+
+SITE = Path(__file__).parents[2] / "docs" / "_build" / "html"
+PAGES = sorted(SITE.rglob("*.html"))
+# What of the page is wider than the window and does not scroll in itself.
+TOO_WIDE = """
+() => document.documentElement.scrollWidth > window.innerWidth
+  ? [...document.querySelectorAll("article *")]
+      .filter((part) => part.getBoundingClientRect().right > window.innerWidth + 1)
+      .map((part) => `${part.tagName} ${part.className} ${part.textContent.slice(0, 60)}`)
+      .slice(0, 5)
+  : []
+"""
+
+
+def test_there_is_a_site():
+    assert (SITE / "index.html").exists(), "build the site first: python -m nox -s docs"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(SITE)))
+def test_a_page(page, path):
+    """The fixture fails what logs an error or asks the network for anything."""
+    page.goto(path.as_uri())
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(TOO_WIDE) == [], f"wider than {width} pixels"
+
+
+def test_the_search_finds(page):
+    page.goto((SITE / "search.html").as_uri() + "?q=zero_grad")
+    page.wait_for_selector("#search-results li a")
+    found = page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.href)")
+    assert any("backpropagation.html" in link for link in found)
