@@ -15,6 +15,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 LINUX = Path("/proc/self/stat").exists()
+# Seconds within which anything happens, however busy the machine is. What is quick waits no longer.
+PATIENCE = 120.0
 
 
 @dataclass
@@ -36,7 +38,9 @@ class Playground:
     def get(self, path: str = "", headers=None, url=None) -> tuple[int, dict, bytes]:
         """The status, the headers and the body of an answer."""
         try:
-            with urlopen(Request((url or self.url) + path, headers=headers or {}), timeout=30) as a:
+            with urlopen(
+                Request((url or self.url) + path, headers=headers or {}), timeout=PATIENCE
+            ) as a:
                 return a.status, dict(a.headers), a.read()
         except HTTPError as error:
             return error.code, dict(error.headers), error.read()
@@ -46,9 +50,9 @@ class Playground:
         self.descendants_seen |= descendants(self.process.pid)
         return set(self.descendants_seen)
 
-    def remaining(self, seconds: float) -> set[int]:
-        """Those of the noted processes that are there still after so long."""
-        end = time.monotonic() + seconds
+    def remaining(self) -> set[int]:
+        """Those of the noted processes that do not end."""
+        end = time.monotonic() + PATIENCE
         while True:
             left = {pid for pid in self.descendants_seen if alive(pid)}
             if not left or time.monotonic() > end:
@@ -57,11 +61,12 @@ class Playground:
 
 
 @contextlib.contextmanager
-def started(backend: str, *args: str):
-    command = [sys.executable, "-m", backend, "playground", "--no-open", *args]
+def started(backend: str, browser: Path | None = None):
+    """With a program that it opens its page with, or without."""
+    command = [sys.executable, "-m", backend, "playground", *([] if browser else ["--no-open"])]
     process = subprocess.Popen(
         command,
-        env=os.environ | {"PYTHONSAFEPATH": "1"},
+        env=os.environ | {"PYTHONSAFEPATH": "1"} | ({"BROWSER": str(browser)} if browser else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -76,7 +81,7 @@ def started(backend: str, *args: str):
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(10)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -112,7 +117,9 @@ class Page:
         from websockets.sync.client import connect
 
         address = playground.url.replace("http", "ws", 1) + "socket"
-        self.connection = connect(address, origin=playground.origin, max_size=None)
+        self.connection = connect(
+            address, origin=playground.origin, max_size=None, open_timeout=PATIENCE
+        )
         self.state: dict = {}
         self.hello: dict = {}
         self.points: dict = {}
@@ -131,7 +138,7 @@ class Page:
     def say(self, type: str, **fields) -> None:
         self.socket.send(json.dumps({"type": type} | fields))
 
-    def hear(self, timeout: float = 20.0) -> None:
+    def hear(self, timeout: float = PATIENCE) -> None:
         """Take in one message."""
         message = self.socket.recv(timeout)
         if isinstance(message, bytes):
@@ -149,11 +156,11 @@ class Page:
             case _:
                 self.answers.append(message)
 
-    def until(self, condition, seconds: float = 20.0):
+    def until(self, condition):
         """Take in messages until the condition holds."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < end, f"not within {seconds} s; errors: {self.errors}"
+            assert time.monotonic() < end, f"not within {PATIENCE:.0f} s; errors: {self.errors}"
             with contextlib.suppress(TimeoutError):
                 self.hear(0.5)
         return condition()

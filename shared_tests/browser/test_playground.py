@@ -13,10 +13,14 @@ import time
 import pytest
 from playwright.sync_api import TimeoutError
 
-from playground_pages import started
+from playground_pages import PATIENCE, started
+from pure_python.playground.points import generated
+from pure_python.playground.settings import Settings
+from pure_python.playground.trainer import FRAMES_PER_SECOND
+from pure_python.playground.training import Training
 
 # Errors that the page may be told: what was asked for cannot be, and nothing has changed.
-TOLD = ("no points to learn from", "diverged", "cannot be computed", "others by now", "no room")
+TOLD = ("no points to learn from", "diverged", "others by now", "no room")
 
 
 class Window:
@@ -30,9 +34,9 @@ class Window:
     def ask(self, expression):
         return self.page.evaluate(expression)
 
-    def until(self, expression, seconds=20.0):
+    def until(self, expression):
         """Wait until an expression holds. The page's policy forbids wait_for_function."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while not (found := self.ask(expression)):
             assert time.monotonic() < end, f"{expression}; errors: {self.ask('playground.errors')}"
             time.sleep(0.02)
@@ -49,8 +53,8 @@ class Window:
             f"Object.fromEntries(Object.entries({newest}).filter(([, x]) => !ArrayBuffer.isView(x)))"
         )
 
-    def wait_for(self, condition, seconds=20.0):
-        end = time.monotonic() + seconds
+    def wait_for(self, condition):
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, f"errors: {self.ask('playground.errors')}"
             time.sleep(0.02)
@@ -73,6 +77,7 @@ def window(chromium, request):
         running = started(backend)
         playground = running.__enter__()
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(1000 * PATIENCE)
         wrong = []
         opened.append((running, playground, context, wrong))
         page = context.new_page()
@@ -93,7 +98,7 @@ def window(chromium, request):
     for running, playground, context, wrong in opened:
         context.close()
         playground.process.send_signal(signal.SIGINT)
-        said = playground.process.communicate(timeout=15)[1]
+        said = playground.process.communicate(timeout=PATIENCE)[1]
         running.__exit__(None, None, None)
         assert not wrong and not said, "\n".join([*wrong, said])
 
@@ -113,14 +118,14 @@ def test_play_pause_step_reset_and_speed(window):
     w.until("!playground.state.running")
     w.wait_for(lambda: not w.frame()["running"])
     steps = w.frame()["step"]
-    assert page.inner_text("#read-step") == f"{steps:,}"
+    w.wait_for(lambda: page.inner_text("#read-step") == f"{steps:,}")
     page.keyboard.press("s")
     w.wait_for(lambda: w.frame()["step"] == steps + 1)
     page.keyboard.press("r")
     w.wait_for(lambda: w.frame()["step"] == 0)
     page.select_option("#speed", "0")
     page.click("#play")
-    w.wait_for(lambda: w.frame()["rate"] > 500)
+    w.wait_for(lambda: w.frame()["rate"] > 150)  # more than the 100 a second of before
     assert w.ask("playground.errors") == []
 
 
@@ -301,7 +306,7 @@ def test_the_graph_of_a_point(window):
     w.page.mouse.dblclick(*w.at(x, y))
     w.until("document.getElementById('graph').open")
     inner = w.page.frame_locator("#graph-frame iframe")
-    inner.locator("svg .fold").first.wait_for(timeout=20_000)
+    inner.locator("svg .fold").first.wait_for(timeout=1000 * PATIENCE)
     assert inner.locator("svg g").count() > 50
     w.page.click("#close-graph")
     w.until("!document.getElementById('graph').open")
@@ -339,13 +344,11 @@ def test_side_by_side(window):
     w.until("playground.state.comparing")
     assert w.page.locator("#planes figure").count() == 3
     w.page.click("#play")
-    w.until("Object.keys(playground.frames).length === 3", 30)
-    w.until("Object.values(playground.frames).every((f) => f.step > 100 && f.rate > 0)", 30)
-    verdict = w.page.inner_text("#verdict")
-    assert "cython_core and pure_python: the same losses to the last bit" in verdict or (
-        "pure_python and cython_core: the same losses to the last bit" in verdict
-    )
-    assert w.page.locator("#planes b").all_inner_texts()[0].endswith("steps/s")
+    w.until("Object.keys(playground.frames).length === 3")
+    w.until("Object.values(playground.frames).every((f) => f.step > 100 && f.rate > 0)")
+    same = "cython_core and pure_python: the same losses to the last bit"
+    w.wait_for(lambda: same in w.page.inner_text("#verdict"))
+    w.wait_for(lambda: w.page.locator("#planes b").first.inner_text().endswith("steps/s"))
     w.page.click("#compare")
     w.until("!playground.state.comparing && Object.keys(playground.frames).length === 1")
 
@@ -403,7 +406,7 @@ def test_nothing_overlaps_or_is_cut(window, width, height):
     if width > 1000:
         w.page.click("#compare")
         w.until("playground.state.comparing")
-        w.until("Object.keys(playground.frames).length === 3", 30)
+        w.until("Object.keys(playground.frames).length === 3")
         assert w.ask(FAULTS) == []
 
 
@@ -469,6 +472,16 @@ def test_a_thousand_random_actions(window):
         w.ask(f"playground.socket.send({json.dumps(text)})")
 
     hostile.sent = 0
+
+    def unexpected():
+        return [e for e in w.ask("playground.errors") if not any(part in e for part in TOLD)]
+
+    def settle():
+        """Send what waits for an animation frame, and one thing more: its answer is the last."""
+        w.ask("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        hostile()
+        w.wait_for(lambda: len(unexpected()) >= hostile.sent)
+
     actions = [
         (choose, 22),
         (slide, 10),
@@ -488,20 +501,23 @@ def test_a_thousand_random_actions(window):
     doings, weights = zip(*actions, strict=True)
     for doing in draw.choices(doings, weights, k=1000):
         doing()
+    settle()
     if w.ask("playground.state.comparing"):
         page.click("#compare")
-        w.until("!playground.state.comparing")
-    unexpected = [e for e in w.ask("playground.errors") if not any(part in e for part in TOLD)]
-    broken = [e for e in unexpected if "message" in e or "lr is a number" in e]
-    assert len(broken) == hostile.sent and len(unexpected) == hostile.sent, set(unexpected)
+        settle()
+    broken = [e for e in unexpected() if "message" in e or "lr is a number" in e]
+    assert len(broken) == len(unexpected()) == hostile.sent, set(unexpected())
+    assert not w.ask("playground.state.comparing")
     # The page shows the points that the server has, and they can be learnt.
     session = w.ask("playground.session")
+    before = w.ask("playground.state.revision")
+    page.click("#reset")
     w.ask(
         "playground.change({ lr: 0.01, optimizer: 'adam', loss: 'cross-entropy', dataset: 'moons' })"
     )
-    w.wait_for(lambda: w.settings()["dataset"] == "moons")
-    page.click("#reset")
-    w.wait_for(lambda: w.frame()["step"] < 100)
+    w.until(f"playground.state.revision === {before} + 2")
+    w.frame()  # after which nothing more is said of a run that has diverged before
+    assert w.settings()["dataset"] == "moons"
     if not w.ask("playground.state.running"):
         page.click("#play")
     w.wait_for(lambda: w.frame()["step"] > 0 and w.frame()["running"])
@@ -519,8 +535,8 @@ def test_closing_the_page_ends_every_process(window):
     w.wait_for(lambda: w.frame()["step"] > 3)
     assert w.playground.note_processes()
     w.page.close()
-    assert w.playground.process.wait(15) == 0
-    assert not w.playground.remaining(5)
+    assert w.playground.process.wait(PATIENCE) == 0
+    assert not w.playground.remaining()
 
 
 def test_ctrl_c_ends_every_process_and_the_page_says_so(window):
@@ -529,8 +545,8 @@ def test_ctrl_c_ends_every_process_and_the_page_says_so(window):
     w.wait_for(lambda: w.frame()["step"] > 3)
     w.playground.note_processes()
     w.playground.process.send_signal(signal.SIGINT)
-    assert w.playground.process.wait(10) == 0
-    assert not w.playground.remaining(5)
+    assert w.playground.process.wait(PATIENCE) == 0
+    assert not w.playground.remaining()
     w.until("document.getElementById('ended').checkVisibility()")
     assert "python -m cython_core playground" in w.page.inner_text("#ended")
 
@@ -558,70 +574,93 @@ def test_another_page_in_the_browser_gets_nothing(window, chromium, tmp_path):
 
 
 # Its speed -----------------------------------------------------------------------------------
+#
+# As shares of what the machine gives at that moment: tests share it, and a browser without a graphics
+# card draws on the cores that train.
 
 
-def measured(w, seconds=4.0):
-    """Frames and steps a second while it runs, over some seconds on the page's own clock."""
-    page = w.page
-    page.select_option("#speed", "0")
-    page.click("#play")
-    w.wait_for(lambda: w.frame()["step"] > 50)
-    newest = "playground.frames[playground.state.settings.backend].step"
-    state = f"[performance.now(), playground.painted, {newest}]"
-    began, frames, steps = w.ask(state)
-    time.sleep(seconds)
-    ended, more_frames, more_steps = w.ask(state)
-    passed = (ended - began) / 1000
-    return (more_frames - frames) / passed, (more_steps - steps) / passed
-
-
-def prepared(window, backend):
+def prepared(window, backend, **changes):
     w = window(backend)
-    w.ask("playground.change({ samples: 500, hidden: [16, 16] })")
-    w.wait_for(lambda: w.frame()["sizes"] == [2, 16, 16, 1])
+    w.ask(f"playground.change({json.dumps({'samples': 500, 'speed': 0} | changes)})")
+    w.wait_for(lambda: w.frame()["sizes"] == [2, *changes["hidden"], 1])
     return w
 
 
-# Targets: 30 frames and 2,000 steps a second for cython_core, 25 frames for pure_python. Half of
-# that is asserted: tests share their machine, a browser without a graphics card shares its cores.
-
-
 def test_frames_and_steps_a_second(backend, window, capsys):
-    w = prepared(window, backend.name)
-    frames, steps = measured(w)
-    with capsys.disabled():
-        print(f"\n{backend.name}: {frames:.1f} frames/s shown, {steps:,.0f} steps/s", end=" ")
-    assert frames > {"cython_core": 15, "numpy_vectorized": 8, "pure_python": 12}[backend.name]
-    if backend.name == "cython_core":
-        assert steps > 1000
-
-
-@pytest.mark.parametrize("batch", [32, 1000])
-def test_pure_python_answers_controls_at_once(window, batch, capsys):
-    """From a click to what it does on the screen, while it trains: the target is 100 ms."""
-    w = prepared(window, "pure_python")
-    w.ask(f"playground.change({{ batch_size: {batch}, speed: 0 }})")
+    """Beside a training without a page, and beside the frames that the browser can show."""
+    w = prepared(window, backend.name, hidden=[16, 16])
+    settings = Settings(samples=500, hidden=(16, 16), backend=backend.name)
+    alone = Training(settings, generated("moons", 500, settings.noise, 2, settings.seed))
     w.page.click("#play")
-    w.wait_for(lambda: w.frame()["step"] > 2)
-    answers = w.ask(
-        """(async () => {
+    w.wait_for(lambda: w.frame()["step"] > 20)
+    w.ask(
+        "globalThis.ticks = 0; requestAnimationFrame(function tick() "
+        "{ ticks += 1; requestAnimationFrame(tick); })"
+    )
+    newest = "playground.frames[playground.state.settings.backend].step"
+    state = f"[performance.now() / 1000, playground.painted, {newest}, ticks]"
+    before = w.ask(state)
+    end = time.monotonic() + 4.0
+    while time.monotonic() < end:
+        alone.update(alone.gradients())
+    passed, frames, steps, ticks = [y - x for x, y in zip(before, w.ask(state), strict=True)]
+    with capsys.disabled():
+        print(
+            f"\n{backend.name}: {frames / passed:.1f} frames/s shown of {ticks / passed:.1f}, "
+            f"{steps / passed:,.0f} steps/s, {steps / alone.step:.2f} of those without a page",
+            end=" ",
+        )
+    assert frames > 0.25 * min(ticks, FRAMES_PER_SECOND * passed)
+    assert steps > 0.15 * alone.step
+
+
+def answer_times(w):
+    """Seconds from a change of the learning rate to a picture that knows of it, the median of 11."""
+    times = w.ask(
+        """(async (patience) => {
           const times = [];
-          const lr = document.getElementById("lr");
-          for (let i = 0; i < 12; i++) {
+          for (let i = 0; i < 11; i++) {
             const before = playground.state.revision;
             const began = performance.now();
             playground.change({ lr: i % 2 ? 0.01 : 0.011 });
-            const seen = () => playground.frames.pure_python.revision > before;
-            while (!seen()) await new Promise(requestAnimationFrame);
-            times.push(performance.now() - began);
+            const waiting = () => playground.frames.pure_python.revision <= before
+              && performance.now() < began + patience;
+            while (waiting()) await new Promise(requestAnimationFrame);
+            times.push((performance.now() - began) / 1000);
             await new Promise((done) => setTimeout(done, 60));
           }
           return times.sort((a, b) => a - b);
-        })()"""
+        })"""
+        f"({1000 * PATIENCE})"
     )
+    return times[5]
+
+
+def test_controls_are_answered_between_short_steps(window, capsys):
+    """About as soon as while it stands, when the losses of all points are computed for a picture."""
+    w = prepared(window, "pure_python", hidden=[16, 16])
+    standing = answer_times(w)
+    w.page.click("#play")
+    w.wait_for(lambda: w.frame()["step"] > 20)
+    running = answer_times(w)
     with capsys.disabled():
-        print(f"\nanswers in {answers[6]:.0f} ms (median), {answers[-1]:.0f} ms (longest)", end=" ")
-    assert answers[6] < 200
+        print(
+            f"\nanswers in {standing:.3f} s while it stands, {running:.3f} s while it runs", end=" "
+        )
+    assert running < 3 * standing
+
+
+def test_controls_are_answered_in_the_middle_of_a_long_step(window, capsys):
+    w = prepared(window, "pure_python", hidden=[16] * 5, samples=1000, batch_size=1000)
+    w.page.click("#play")
+    w.wait_for(lambda: w.frame()["step"] > 0)
+    began, steps = time.monotonic(), w.frame()["step"]
+    w.wait_for(lambda: w.frame()["step"] >= steps + 2)
+    step = (time.monotonic() - began) / (w.frame()["step"] - steps)
+    running = answer_times(w)
+    with capsys.disabled():
+        print(f"\nanswers in {running:.3f} s while a step takes {step:.3f} s", end=" ")
+    assert running < 0.75 * step
 
 
 def test_messages_are_answered_quickly_while_a_csv_is_read(window):

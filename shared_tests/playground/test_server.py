@@ -1,6 +1,8 @@
 """Who may talk to a playground, what a broken message does to it, and how it ends."""
 
+import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from playground_pages import LINUX, Page, alive, started
-from pure_python.playground import command
+from playground_pages import LINUX, PATIENCE, Page, alive, started
+from pure_python.playground import command, server, session
+from pure_python.playground.messages import Refused
+from pure_python.playground.settings import Settings
 from pure_python.state import read_safetensors
+from pure_python.training.errors import InputError
 
 posix = pytest.mark.skipif(not LINUX, reason="processes are looked up in /proc")
 
@@ -86,7 +91,7 @@ def test_a_foreign_socket_is_refused(playground, path, origin, host):
     origin = playground.origin if origin == "own" else origin
     headers = {"Host": host} if host else {}
     with pytest.raises(InvalidStatus) as refusal:
-        with connect(address, origin=origin, additional_headers=headers):
+        with connect(address, origin=origin, additional_headers=headers, open_timeout=PATIENCE):
             pass
     assert refusal.value.response.status_code in (400, 403)
 
@@ -101,8 +106,8 @@ def test_too_many_pages(playground):
 
     address = playground.url.replace("http", "ws", 1) + "socket"
     with Page(playground), Page(playground), Page(playground):
-        with connect(address, origin=playground.origin) as fifth:
-            assert "close one of them" in json.loads(fifth.recv(10))["message"]
+        with connect(address, origin=playground.origin, open_timeout=PATIENCE) as fifth:
+            assert "close one of them" in json.loads(fifth.recv(PATIENCE))["message"]
 
 
 # Messages ------------------------------------------------------------------------------------
@@ -177,21 +182,19 @@ def test_play_pause_step_and_reset(backend):
 def test_speed_is_kept(visitor):
     visitor.change(speed=100)
     visitor.say("run", running=True)
-    visitor.until(lambda: visitor.frame()["step"] > 20)
-    first, began = visitor.frame()["step"], time.monotonic()
-    while time.monotonic() < began + 1.5:
-        visitor.hear()
-    assert 60 < (visitor.frame()["step"] - first) / 1.5 < 140
+    visitor.until(lambda: visitor.frame()["rate"] > 0)
+    # Over a second at least, and ten steps may have been late before. A busy machine may be slower.
+    assert visitor.frame()["rate"] < 115
     visitor.change(speed=0)
-    visitor.until(lambda: visitor.frame()["rate"] > 500)
+    visitor.until(lambda: visitor.frame()["rate"] > 150)
 
 
 def test_points_by_hand(visitor):
     visitor.say("settings", changes={"dataset": "own"})
     visitor.until(lambda: visitor.points["points"] == [])
     data = visitor.points["data"]
-    visitor.say("run", running=True)
-    visitor.until(lambda: visitor.errors and "no points" in visitor.errors[-1])
+    for wish in ({"type": "run", "running": True}, {"type": "step"}):
+        assert "no points to learn from" in visitor.refused(json.dumps(wish))
     for x, y, k in ((0.5, 0.5, 0), (-0.5, 0.5, 1), (0.5, -0.5, 2), (0.1, 0.1, 2)):
         visitor.say("add", data=data, x=x, y=y, **{"class": k})
     visitor.until(lambda: visitor.state["count"] == 4)
@@ -237,6 +240,25 @@ def test_the_exports(playground, visitor, tmp_path):
     assert playground.get("999/playground.py")[0] == 404
 
 
+def test_the_graph_of_a_point(playground):
+    with Page(playground) as page:
+        addresses = []
+        for index in (3, 4):
+            page.say("explore", data=page.points["data"], index=index)
+            page.until(lambda: page.answers)
+            addresses.append(page.answers.pop()["address"])
+        status, headers, shown = playground.get(addresses[1])
+        assert status == 200 and b"<svg" in shown
+        assert "sandbox allow-scripts" in headers["content-security-policy"]
+        assert playground.get(addresses[0])[0] == 404, "the page shows one graph"
+        page.say("explore", data=page.points["data"], index=999)
+        page.until(lambda: page.errors)
+        assert "others by now" in page.errors[0]
+    end = time.monotonic() + PATIENCE
+    while playground.get(addresses[1])[0] != 404:
+        assert time.monotonic() < end, "the graph of a page that is closed is kept"
+
+
 def test_side_by_side(visitor):
     """The three from the same seed: pure_python and cython_core have the same losses to the bit."""
     visitor.change(samples=20, hidden=[3])
@@ -244,7 +266,7 @@ def test_side_by_side(visitor):
     visitor.until(lambda: visitor.state["comparing"])
     visitor.say("run", running=True)
     names = visitor.hello["installed"]
-    visitor.until(lambda: all(visitor.frame(name)["step"] > 40 for name in names), 40)
+    visitor.until(lambda: all(visitor.frame(name)["step"] > 40 for name in names))
     assert {visitor.frame(name)["backend"] for name in names} == set(names)
     visitor.say("compare", on=False)
     visitor.until(lambda: not visitor.state["comparing"])
@@ -260,13 +282,13 @@ def test_side_by_side(visitor):
 def test_ctrl_c_ends_every_process(backend):
     with started(backend.name) as running, Page(running) as page:
         page.say("compare", on=True)
-        page.until(lambda: len(page.frames) == 3, 40)
+        page.until(lambda: len(page.frames) == 3)
         page.say("run", running=True)
         page.until(lambda: page.frame()["step"] > 3)
         assert len(running.note_processes()) >= 3
         running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(10) == 0
-        assert not running.remaining(5)
+        assert running.process.wait(PATIENCE) == 0
+        assert not running.remaining()
         assert running.process.stderr.read() == ""
 
 
@@ -277,7 +299,8 @@ def test_a_server_that_is_killed_leaves_no_process():
         page.until(lambda: page.frame()["step"] > 3)
         running.note_processes()
         running.process.kill()
-        assert not running.remaining(10)
+        assert not running.remaining()
+        assert running.process.stderr.read() == ""
 
 
 @posix
@@ -287,21 +310,9 @@ def test_closing_the_page_ends_every_process():
             page.say("run", running=True)
             page.until(lambda: page.frame()["step"] > 3)
             running.note_processes()
-        assert running.process.wait(15) == 0
-        assert not running.remaining(5)
+        assert running.process.wait(PATIENCE) == 0
+        assert not running.remaining()
         assert running.process.stderr.read() == ""
-
-
-@posix
-def test_a_page_that_is_loaded_anew_keeps_the_playground():
-    with started("cython_core") as running:
-        with Page(running):
-            pass
-        time.sleep(1)
-        with Page(running) as page:
-            time.sleep(4)
-            page.say("step")
-            page.until(lambda: page.frame()["step"] == 1)
 
 
 @posix
@@ -314,6 +325,36 @@ def test_a_trainer_that_is_killed_is_replaced(playground, visitor):
         other.until(lambda: any("has ended" in error for error in other.errors))
         other.say("step")
         other.until(lambda: other.frame()["step"] == 1)
+
+
+@posix
+def test_ctrl_c_in_the_terminal_leaves_a_trainer_to_the_server(playground):
+    """The terminal sends it to every process; one that trains goes on until the server ends it."""
+    before = playground.note_processes()
+    with Page(playground) as page:
+        page.frame()
+        (trainer,) = [pid for pid in playground.note_processes() - before if alive(pid)]
+        os.kill(trainer, signal.SIGINT)
+        page.say("step")
+        page.until(lambda: page.frame()["step"] == 1)
+        assert not page.errors
+
+
+def test_the_browser_is_opened_at_the_address(tmp_path):
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{opened}.part"\nmv "{opened}.part" "{opened}"\n')
+    browser.chmod(0o755)
+    with started("pure_python", browser=browser) as running:
+        end = time.monotonic() + PATIENCE
+        while not opened.exists():
+            assert time.monotonic() < end, "no browser was opened"
+            time.sleep(0.01)
+        assert opened.read_text().strip() == running.url
+
+
+def test_help_tells_the_options(capsys):
+    assert command.run("pure_python", ["--help"]) == 0
+    assert "--port" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -330,3 +371,260 @@ def test_a_port_that_is_taken(capsys):
         port = running.origin.rpartition(":")[2]
         assert command.run("pure_python", ["--port", port, "--no-open"]) == 2
     assert f"--port {port}" in capsys.readouterr().err
+
+
+# What hangs on a moment: without a network, and with trainers that say what the test says --------
+
+
+class Quiet:
+    """A trainer that only takes in what it is told."""
+
+    def __init__(self, settings, points, receive):
+        self.told, self.receive, self.ended = [], receive, False
+
+    def tell(self, command, *arguments):
+        self.told.append((command, *arguments))
+
+    def end(self):
+        self.ended = True
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    monkeypatch.setattr(session, "Process", Quiet)
+
+
+class Wire:
+    """The end of a connection that the server has, and whoever asks at the other."""
+
+    def __init__(self, playground, path, kind="websocket"):
+        host = "127.0.0.1:80"
+        headers = [(b"host", host.encode()), (b"origin", f"http://{host}".encode())]
+        scope = {"type": kind, "method": "GET", "path": f"/token/{path}", "headers": headers}
+        scope |= {"query_string": b"", "root_path": "", "subprotocols": [], "extensions": {}}
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+        self.said, self.got = asyncio.Queue(), []
+        self.broken, self.reads = False, asyncio.Event()
+        self.reads.set()
+        self.said.put_nowait({"type": f"{kind}.connect" if kind == "websocket" else "http.request"})
+        self.done = asyncio.create_task(playground.app(scope, self.said.get, self.send))
+
+    async def send(self, event):
+        await self.reads.wait()
+        if self.broken:
+            raise OSError("nobody is there")
+        self.got.append(event)
+
+    def say(self, **message):
+        self.said.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+    async def until(self, condition):
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+    async def close(self):
+        self.said.put_nowait({"type": "websocket.disconnect", "code": 1001})
+        await self.done
+
+    async def answer(self):
+        """The status and the text of an answer to a request."""
+        await self.done
+        return self.got[0]["status"], b"".join(
+            event.get("body", b"") for event in self.got
+        ).decode()
+
+
+def in_process(test):
+    """The test, a coroutine, run in a loop with a playground that has no network; see Wire."""
+
+    def run(quiet, monkeypatch):
+        async def all_of_it():
+            ended = asyncio.Event()
+            playground = server.Playground("pure_python", 80, "token", ended.set)
+            await test(playground, ended, monkeypatch)
+
+        asyncio.run(all_of_it())
+
+    run.__doc__ = test.__doc__
+    return run
+
+
+@in_process
+async def test_a_page_that_is_loaded_anew_keeps_the_playground(playground, ended, monkeypatch):
+    monkeypatch.setattr(server, "SECONDS_WITHOUT_A_PAGE", PATIENCE)
+    first, second = Wire(playground, "socket"), Wire(playground, "socket")
+    await first.until(lambda: len(playground.sessions) == 2)
+    await first.close()
+    assert playground.ending is None, "there is the other page"
+    await second.close()
+    end = playground.ending
+    assert end is not None and not end.cancelled()
+    again = Wire(playground, "socket")
+    await again.until(lambda: playground.sessions)
+    assert end.cancelled() and not ended.is_set()
+    monkeypatch.setattr(server, "SECONDS_WITHOUT_A_PAGE", 0.0)
+    await again.close()
+    await again.until(ended.is_set)
+
+
+@in_process
+async def test_two_pages_that_are_closed_at_once_end_the_playground_once(
+    playground, ended, monkeypatch
+):
+    monkeypatch.setattr(server, "SECONDS_WITHOUT_A_PAGE", PATIENCE)
+    pages = Wire(playground, "socket"), Wire(playground, "socket")
+    await pages[0].until(lambda: len(playground.sessions) == 2)
+    timers = []
+    later = asyncio.get_running_loop().call_later
+    monkeypatch.setattr(
+        asyncio.get_running_loop(),
+        "call_later",
+        lambda *args, **named: timers.append((later(*args, **named), args[1])) or timers[-1][0],
+    )
+    await asyncio.gather(*[page.close() for page in pages])
+    assert len([timer for timer, act in timers if act == ended.set and not timer.cancelled()]) == 1
+
+
+@in_process
+async def test_a_page_that_is_gone_before_it_is_let_in(playground, ended, monkeypatch):
+    page = Wire(playground, "socket")
+    page.broken = True
+    await page.done
+    assert playground.sessions == {} and playground.ending is None
+
+
+@in_process
+async def test_a_page_that_vanishes_in_a_flood_of_its_own(playground, ended, monkeypatch):
+    """Its answers can be put nowhere, and the server does not wait until they are read."""
+    page = Wire(playground, "socket")
+    await page.until(lambda: page.got)
+    page.broken = True
+    for _ in range(2 * server.MOST_UNSENT):
+        page.say(type="nonsense")
+    await page.close()
+    assert playground.sessions == {}
+
+
+@in_process
+async def test_a_page_that_does_not_read_is_not_listened_to(playground, ended, monkeypatch):
+    page = Wire(playground, "socket")
+    await page.until(lambda: page.got)
+    page.reads.clear()
+    for _ in range(2 * server.MOST_UNSENT):
+        page.say(type="nonsense")
+    await page.until(lambda: page.said.qsize() < server.MOST_UNSENT)
+    await asyncio.sleep(0.05)
+    assert page.said.qsize() > server.MOST_UNSENT / 2
+    page.reads.set()
+    await page.until(lambda: page.said.empty())
+    await page.close()
+
+
+@in_process
+async def test_files_that_no_trainer_answers_for(playground, ended, monkeypatch):
+    page = Wire(playground, "socket")
+    await page.until(lambda: playground.sessions)
+    monkeypatch.setattr(session, "SECONDS_FOR_AN_ANSWER", 0.001)
+    asked = Wire(playground, "0/weights.safetensors", "http")
+    assert await asked.answer() == (503, "the network did not answer in time\n")
+    monkeypatch.setattr(session, "SECONDS_FOR_AN_ANSWER", PATIENCE)
+    asked = Wire(playground, "0/playground.py", "http")
+    await asked.until(lambda: playground.sessions[0].answers)
+    await page.close()
+    assert await asked.answer() == (503, "the page is closed\n")
+    assert (await Wire(playground, "0/playground.py", "http").answer())[0] == 404
+
+
+def test_an_answer_that_comes_too_late_is_nobodys(quiet):
+    async def ask():
+        page = session.Session(Settings(), [].append)
+        (trainer,) = page.processes.values()
+        late = asyncio.create_task(page.ask("weights"))
+        await asyncio.sleep(0)
+        late.cancel()
+        page.refuse_answers("the process that trains has ended")
+        soon = asyncio.create_task(page.ask("script"))
+        await asyncio.sleep(0)
+        for (_, request), content in zip(trainer.told[-2:], (b"late", b"soon"), strict=True):
+            trainer.receive(trainer, ("answer", request, content))
+        assert await soon == b"soon" and late.cancelled()
+
+    asyncio.run(ask())
+
+
+def test_a_trainer_that_dies_is_replaced_and_answers_for_nothing():
+    async def die():
+        said = []
+        page = session.Session(Settings(backend="cython_core"), said.append)
+        dead = page.processes["cython_core"]
+        # To `shown` there is no answer.
+        asked = asyncio.create_task(page.ask("shown"))
+        await asyncio.sleep(0)
+        dead.process.kill()
+        dead.process.join()
+        page.obey({"type": "run", "running": True})  # nobody hears it
+        with pytest.raises(InputError, match="the process that trains has ended"):
+            await asked
+        assert any("a new one begins" in str(message) for message in said) and not page.running
+        assert page.processes["cython_core"] is not dead
+        page._receive(dead, ("frame", b"of one that is gone"))
+        assert b"of one that is gone" not in said
+        await asyncio.to_thread(page.end)
+
+    asyncio.run(die())
+
+
+def told_states(said):
+    return [message for message in said if message["type"] == "state"]
+
+
+def test_what_one_trainer_notices_stops_all(quiet):
+    """And a run that was asked for meanwhile: what the page is told is what they do."""
+    said = []
+    page = session.Session(Settings(), said.append)
+    page.obey({"type": "compare", "on": True})
+    page.obey({"type": "run", "running": True})
+    first = page.processes["pure_python"]
+    first.receive(first, ("notice", "Training diverged"))
+    assert len(page.processes) == 3
+    assert all(trainer.told[-1] == ("run", False) for trainer in page.processes.values())
+    assert told_states(said)[-1]["running"] is False
+
+
+def test_an_empty_plane_stops_the_run(quiet):
+    said = []
+    page = session.Session(Settings(), said.append)
+    page.obey({"type": "run", "running": True})
+    page.obey({"type": "settings", "changes": {"dataset": "own"}})
+    assert told_states(said)[-1]["running"] is False and told_states(said)[-1]["count"] == 0
+    page.obey({"type": "add", "data": page.data, "x": 0.0, "y": 0.0, "class": 1})
+    page.obey({"type": "run", "running": True})
+    page.obey({"type": "settings", "changes": {"noise": 0.2}})
+    assert told_states(said)[-1]["running"] is True, "points of one's own stay"
+    page.obey({"type": "delete", "data": page.data, "index": 0})
+    assert told_states(said)[-1]["running"] is False
+
+
+def test_a_csv_file_and_its_columns(quiet):
+    said = []
+    page = session.Session(Settings(), said.append)
+    with pytest.raises(Refused, match="no CSV file"):
+        page.obey({"type": "columns", "x": "a", "y": "b", "target": "kind"})
+    content = b"a,b,c,kind\n1,5,9,u\n2,7,3,v\n3,6,4,u\n"
+    page.obey({"type": "csv", "name": "table.csv", "content": content})
+    page.obey({"type": "columns", "x": "c", "y": "a", "target": "kind"})
+    points = [message for message in said if message["type"] == "points"]
+    assert [message["axes"] for message in points[-2:]] == [("a", "b"), ("c", "a")]
+    assert points[-1]["columns"]["name"] == "table.csv" and points[-1]["columns"]["rows"] == 3
+    with pytest.raises(Refused, match="others by now"):
+        page.obey({"type": "delete", "data": page.data - 1, "index": 0})
+
+
+def test_a_backend_that_is_not_installed(quiet, monkeypatch):
+    monkeypatch.setattr(session, "installed_backends", lambda: ("pure_python",))
+    page = session.Session(Settings(), [].append)
+    with pytest.raises(Refused, match="cython_core is not installed"):
+        page.obey({"type": "settings", "changes": {"backend": "cython_core"}})
+    with pytest.raises(Refused, match="install another"):
+        page.obey({"type": "compare", "on": True})

@@ -101,6 +101,18 @@ def test_another_network_begins_anew(backend, changes):
     assert network.step == 0 and network.curve.means == []
 
 
+def test_another_optimizer_begins_its_moments_anew(backend):
+    """Those of the optimiser before mean nothing to it; the weights go on."""
+    network = training(backend, optimizer="adam", batch_size=50)
+    learn(network, 3)
+    weights = network.parameters()
+    network.change(network.settings.changed({"optimizer": "sgd"}), network.points)
+    assert (network.parameters() == weights).all() and network.step == 3
+    network.change(network.settings.changed({"optimizer": "adam"}), network.points)
+    fresh = network.optimizer.state_dict()
+    assert fresh["step"] == 0 and not any(fresh["first_moment"] or [])
+
+
 def test_another_class_begins_anew(backend):
     network = training(backend)
     learn(network, 3)
@@ -157,10 +169,11 @@ def test_the_graph_of_a_point(backend, loss, classes):
     assert "<svg" in backend.explore(root).html or "<script" in backend.explore(root).html
 
 
-def test_what_every_neuron_answers(backend):
-    network = training(backend, hidden=(3, 2))
+@pytest.mark.parametrize("hidden", [(), (1,), (3, 2), (1, 3), (2, 1, 1)], ids=str)
+def test_what_every_neuron_answers(backend, hidden):
+    network = training(backend, hidden=hidden)
     layers = network.picture(5)
-    assert [layer.shape for layer in layers] == [(3, 25), (2, 25), (1, 25)]
+    assert [layer.shape for layer in layers] == [(n, 25) for n in (*hidden, 1)]
     with backend.no_grad():
         corner = network.model([-1.5, 1.5]).data  # the first place is the top left one
     assert np.isclose(layers[-1][0, 0], corner, rtol=1e-6)

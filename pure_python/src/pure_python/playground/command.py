@@ -24,9 +24,8 @@ def run(backend: str, args: Sequence[str]) -> int:
         return int(end.code or 0)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        # Where nobody else is listening; a port in the last moments of its last use is free.
-        if sys.platform != "win32":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A port in the last moments of its last use is free; on Windows this would share any port.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
         listening.bind(("127.0.0.1", options.port))
         listening.listen()  # so that a browser that is quicker than the server waits
     except OSError as error:
@@ -50,18 +49,16 @@ def run(backend: str, args: Sequence[str]) -> int:
             log_level="error",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=10,  # for the processes of pages to end on a busy machine
         )
     )
-    print(f"The playground is at {address}", flush=True)
-    print("It ends when its page is closed, or with Ctrl-C.", flush=True)
-    if options.open:
-        # A browser that starts may keep this waiting.
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):  # the ordinary way to end it
+        print(f"The playground is at {address}", flush=True)
+        print("It ends when its page is closed, or with Ctrl-C.", flush=True)
+        if options.open:
+            # A browser that starts may keep this waiting.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         server.run(sockets=[listening])
-    for session in [*playground.sessions.values()]:
-        session.end()
     return 0
 
 

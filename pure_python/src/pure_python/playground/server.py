@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -118,15 +117,16 @@ class Playground:
     # One page
 
     async def socket(self, websocket: WebSocket) -> None:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the page is gone already
+        try:
             await websocket.accept()
             if len(self.sessions) >= MOST_PAGES:
                 text = f"There are {MOST_PAGES} pages open; close one of them."
                 await websocket.send_text(json.dumps({"type": "error", "message": text}))
                 await websocket.close()
                 return
-        if self.ending is not None:
-            self.ending.cancel()
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            return  # the page is gone already
+        self._keep_going()
         outbox = Outbox(websocket)
         number = next(self.numbers)
         session = Session(self.settings, outbox.put)
@@ -141,14 +141,16 @@ class Playground:
             del self.sessions[number]
             for key in [key for key in self.explored if key[0] == number]:
                 del self.explored[key]
+            session.refuse_answers("the page is closed")
             await asyncio.to_thread(session.end)
             if not self.sessions:
+                self._keep_going()
                 loop = asyncio.get_running_loop()
-                self.ending = loop.call_later(SECONDS_WITHOUT_A_PAGE, self._end_without_pages)
+                self.ending = loop.call_later(SECONDS_WITHOUT_A_PAGE, self.on_end)
 
-    def _end_without_pages(self) -> None:
-        if not self.sessions:
-            self.on_end()
+    def _keep_going(self) -> None:
+        if self.ending is not None:
+            self.ending.cancel()
 
     async def _converse(
         self, websocket: WebSocket, number: int, session: Session, outbox: Outbox

@@ -66,17 +66,13 @@ def listen(
     connection: Connection, loop: asyncio.AbstractEventLoop, receive: Callable[[Any], None]
 ) -> None:
     """Pass on what a trainer says, in a thread: waiting for a pipe would hold the server up."""
-    try:
-        while True:
-            try:
-                said = connection.recv()
-            except (EOFError, OSError):
-                said = None
-            loop.call_soon_threadsafe(receive, said)
-            if said is None:
-                return
-    except RuntimeError:
-        pass  # the loop is closed: so is the page
+    said: Any = ()
+    while said is not None:
+        try:
+            said = connection.recv()
+        except (EOFError, OSError):
+            said = None
+        loop.call_soon_threadsafe(receive, said)
 
 
 class Session:
@@ -121,10 +117,8 @@ class Session:
         if said is None:
             # Killed from outside, or out of memory.
             self.processes.pop(backend).end()
-            self.running = False
-            for answer in self.answers.values():
-                if not answer.done():
-                    answer.set_exception(InputError("the process that trains has ended"))
+            self._stop()
+            self.refuse_answers("the process that trains has ended")
             self._start(backend)
             self.send(
                 {
@@ -138,17 +132,25 @@ class Session:
         if kind == "frame":
             self.send(content[0])
         elif kind == "notice":
-            self.running = False
+            self._stop()
             self.send({"type": "error", "message": content[0]})
             self.tell_state()
-        elif kind == "answer":
+        else:
             request, answer = content
             future = self.answers.pop(request, None)
-            if future is not None and not future.done():
-                if isinstance(answer, str):
-                    future.set_exception(InputError(answer))
-                else:
-                    future.set_result(answer)
+            if future is not None and not future.done():  # else nobody waits for it any more
+                future.set_result(answer)
+
+    def _stop(self) -> None:
+        """Stop all, those too that have not met what one of them did, or were told to go on since."""
+        self.running = False
+        self._tell_all("run", False)
+
+    def refuse_answers(self, why: str) -> None:
+        """InputError to all who wait for an answer."""
+        for answer in self.answers.values():
+            if not answer.done():
+                answer.set_exception(InputError(why))
 
     async def ask(self, command: str, *arguments: Any) -> bytes:
         """What the trainer of the chosen backend answers. InputError if it does not."""
@@ -157,7 +159,8 @@ class Session:
         self.answers[request] = future
         self.processes[self.settings.backend].tell(command, request, *arguments)
         try:
-            return await asyncio.wait_for(future, SECONDS_FOR_AN_ANSWER)
+            async with asyncio.timeout(SECONDS_FOR_AN_ANSWER):
+                return await future
         except TimeoutError:
             raise InputError("the network did not answer in time") from None
         finally:
@@ -264,7 +267,6 @@ class Session:
         """The page has made the same change, so it is not sent its points anew."""
         self.points = points
         self.settings = self.settings.changed({"dataset": "own"})
-        self.running = self.running and len(points) > 0
         self._tell_changes()
 
     def on_csv(self, name: str, content: bytes) -> None:
@@ -285,6 +287,7 @@ class Session:
 
     def _tell_changes(self) -> None:
         self.revision += 1
+        self.running = self.running and len(self.points) > 0
         for backend, process in self.processes.items():
             settings = self.settings.changed({"backend": backend})
             process.tell("change", self.revision, settings, self.points)

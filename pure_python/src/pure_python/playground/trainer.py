@@ -7,6 +7,7 @@ never queued: a new one is made when the page has shown the last but one.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import json
 import math
 import os
@@ -45,7 +46,8 @@ class BrokenOff(Exception):
 
 def main(connection: Connection, settings: Settings, points: Points) -> None:
     """What the process runs, until the other end of the connection is closed."""
-    Trainer(connection, settings, points).run()
+    with contextlib.suppress(ConnectionError):  # which a frame may notice before the listener does
+        Trainer(connection, settings, points).run()
 
 
 class Trainer:
@@ -140,8 +142,7 @@ class Trainer:
 
     def on_step(self) -> None:
         self.running = False
-        if len(self.training.points):
-            self._learn()
+        self._learn()
 
     def on_reset(self, revision: int) -> None:
         self.revision = revision
@@ -166,11 +167,7 @@ class Trainer:
         self.connection.send(("answer", request, script_of(self.training).encode()))
 
     def on_explore(self, request: int, index: int) -> None:
-        try:
-            page = self.training.backend.explore(self.training.graph_of(index))
-        except (ArithmeticError, ValueError) as error:
-            self.connection.send(("answer", request, f"There is no graph of this: {error}"))
-            return
+        page = self.training.backend.explore(self.training.graph_of(index))
         self.connection.send(("answer", request, page.html.encode()))
 
     # Steps
@@ -207,18 +204,16 @@ class Trainer:
         self.breakable = True
         try:
             return self.training.gradients()
-        except (ArithmeticError, ValueError) as error:
+        except ArithmeticError as error:
             self.breakable = self.running = False
-            self._notice(
+            text = (
                 f"Training diverged at step {self.training.step + 1} ({error}). "
                 "Choose a smaller learning rate and reset."
             )
+            self.connection.send(("notice", text))
             return None
         finally:
             self.breakable = False
-
-    def _notice(self, text: str) -> None:
-        self.connection.send(("notice", text))
 
     def _begin_rate(self) -> None:
         self.rate_began, self.rate_steps, self.rate = time.perf_counter(), 0, 0.0
@@ -241,22 +236,17 @@ class Trainer:
         state = (self.revision, self.training.step)
         finest = not self.running and self.pictured == state
         side = SIDES[-1] if finest else self._affordable()
-        try:
-            # Diverging, numbers may be larger than those of 32 bits.
-            with np.errstate(all="ignore"):
-                layers = self.training.picture(side, lambda: finest and not self.commands.empty())
-                if layers is None:
-                    return
-                seconds = (time.perf_counter() - began) / side**2
-                self.seconds_per_place += 0.3 * (seconds - self.seconds_per_place)
-                if not self.running or time.perf_counter() >= self.next_judgement:
-                    self.loss, self.accuracy = self.training.judge()
-                    self.judged = state
-                    self.next_judgement = time.perf_counter() + SECONDS_BETWEEN_JUDGEMENTS
-        except (ArithmeticError, ValueError) as error:
-            self.running, self.pictured, self.judged, self.side = False, state, state, SIDES[-1]
-            self._notice(f"The network cannot be computed any more ({error}). Reset it.")
-            return
+        # Diverging, numbers may be larger than those of 32 bits.
+        with np.errstate(all="ignore"):
+            layers = self.training.picture(side, lambda: finest and not self.commands.empty())
+            if layers is None:
+                return
+            seconds = (time.perf_counter() - began) / side**2
+            self.seconds_per_place += 0.3 * (seconds - self.seconds_per_place)
+            if not self.running or time.perf_counter() >= self.next_judgement:
+                self.loss, self.accuracy = self.training.judge()
+                self.judged = state
+                self.next_judgement = time.perf_counter() + SECONDS_BETWEEN_JUDGEMENTS
         self.pictured, self.side = state, side
         self.frame += 1
         if began - self.rate_began > 1.0:

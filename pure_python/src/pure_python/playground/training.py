@@ -175,13 +175,13 @@ class Training:
         for i in range(0, len(plane), ROWS_AT_ONCE):
             if abandon():
                 return None
+            rows = plane[i : i + ROWS_AT_ONCE]
+            layers = []
             with self.backend.no_grad():
-                outputs: Any = plane[i : i + ROWS_AT_ONCE]
-                layers = []
                 for layer in self.model.layers:
-                    outputs = layer(outputs)
-                    rows = np.asarray(outputs.data, dtype=np.float32)
-                    layers.append(rows.reshape(len(plane[i : i + ROWS_AT_ONCE]), -1))
+                    # A layer of one neuron answers with a number a row, the next takes rows.
+                    rows = np.asarray(layer(rows).data).reshape(len(rows), -1)
+                    layers.append(rows.astype(np.float32))
             parts.append(layers)
         return [np.concatenate(layer).T for layer in zip(*parts, strict=True)]
 
