@@ -36,6 +36,8 @@ nb_execution_mode = "off"  # `nox -s notebooks` proves that they show what they 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
+smartquotes = False  # messages are quoted as they are
+
 # API pages -----------------------------------------------------------------------------------
 
 default_role = "code"  # docstrings are read in an editor: one backtick is enough there
@@ -52,6 +54,8 @@ html_title = "trigrad"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_use_index = False  # the reference and the search do that
+html_domain_indices = False
 html_show_search_summary = False  # it would fetch the pages, which a browser refuses to files
 html_math_renderer = "mathml"
 

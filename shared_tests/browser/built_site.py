@@ -9,14 +9,17 @@ import pytest
 
 SITE = Path(__file__).parents[2] / "docs" / "_build" / "html"
 PAGES = sorted(SITE.rglob("*.html"))
-# What of the page is wider than the window and does not scroll in itself.
+# What of the page is wider than the window and does not scroll in itself. On a narrow window Furo lets
+# the column of the text scroll: that counts as the page.
 TOO_WIDE = """
-() => document.documentElement.scrollWidth > window.innerWidth
-  ? [...document.querySelectorAll("article *")]
-      .filter((part) => part.getBoundingClientRect().right > window.innerWidth + 1)
-      .map((part) => `${part.tagName} ${part.className} ${part.textContent.slice(0, 60)}`)
-      .slice(0, 5)
-  : []
+() => [document.documentElement, document.querySelector(".content")].flatMap((whole) =>
+  whole.scrollWidth <= whole.clientWidth
+    ? []
+    : [...whole.querySelectorAll("*")]
+        .filter((part) => part.getBoundingClientRect().right > whole.clientWidth + 1)
+        .map((part) => `${part.tagName} ${part.className} ${part.textContent.slice(0, 60)}`)
+        .slice(0, 5)
+)
 """
 
 
@@ -30,7 +33,8 @@ def test_a_page(page, path):
     page.goto(path.as_uri())
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 844})
-        assert page.evaluate(TOO_WIDE) == [], f"wider than {width} pixels"
+        too_wide = page.evaluate(TOO_WIDE)
+        assert not too_wide, f"wider than {width} pixels: {too_wide}"
 
 
 def test_the_search_finds(page):
