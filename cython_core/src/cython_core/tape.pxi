@@ -120,8 +120,9 @@ cdef struct Draft:
     int32_t *b
     int32_t *first_use      # of each place
     uint32_t *users         # twice the node as placed, and which operand; last user first
-    uint64_t *table
+    uint32_t *table
     size_t table_mask
+    Py_ssize_t done         # of the work between two looks for signals
 
 
 cdef inline uint64_t mixed(uint64_t x, uint64_t y) noexcept nogil:
@@ -146,7 +147,7 @@ cdef int32_t leaf_number(Draft *d, Cell *c) noexcept nogil:
         d.leaf_room = 2 * d.leaf_room + 64
     d.leaf_cells[d.leaves] = c
     d.leaves += 1
-    d.table[i] = d.leaves
+    d.table[i] = <uint32_t>d.leaves
     return <int32_t>(d.nodes + d.leaves - 1)
 
 
@@ -201,7 +202,7 @@ cdef int classify(Draft *d) except -1:
     cdef uint64_t kind
     cdef size_t at
     for i in range(0, d.table_mask + 1, SOME):
-        memset(d.table + i, 0, min(SOME, d.table_mask + 1 - i) * sizeof(uint64_t))
+        memset(d.table + i, 0, min(SOME, d.table_mask + 1 - i) * sizeof(uint32_t))
         now_and_then(i + SOME - 1)
     for i in range(d.nodes):
         now_and_then(i)
@@ -218,7 +219,7 @@ cdef int classify(Draft *d) except -1:
         if d.table[at]:
             d.classes[i] = d.classes[d.table[at] - 1]
         else:
-            d.table[at] = i + 1
+            d.table[at] = <uint32_t>(i + 1)
             d.classes[i] = <int32_t>count
             count += 1
     return 0
@@ -233,6 +234,7 @@ cdef int sort_by(Draft *d, int32_t *keys) except -1:
         now_and_then(i)
         d.counts[keys[i]] += 1
     for i in range(n + 100):
+        now_and_then(i)
         count = d.counts[i]
         d.counts[i] = total
         total += count
@@ -249,13 +251,16 @@ cdef int place(Draft *d, Plan *p) except -1:
     cdef Py_ssize_t i, j, k, n = d.nodes
     cdef int32_t leaves = 0, constants = 0, x, side
     for i in range(n):
+        now_and_then(i)
         d.places[d.order[i]] = <int32_t>(d.leaves + i)
     for i in range(d.leaves):
+        now_and_then(i)
         d.places[n + i] = -1
     i = 0
     while i < n:
         j = i
         while j < n and d.classes[d.order[j]] == d.classes[d.order[i]]:
+            now_and_then(j)
             j += 1
         for side in range(2):
             for k in range(i, j):
@@ -404,7 +409,6 @@ cdef bint plan_run(
         g.same = 0
         j = i + 1
         while j < count and j - i < LONGEST:
-            now_and_then(j)
             read_gift(d, p, users[j * stride], &h)
             if j == i + 1:
                 g.from_step = h.from_ - g.from_
@@ -429,6 +433,7 @@ cdef bint plan_run(
                 p.gift_room = 2 * p.gift_room + 64
             p.gifts[p.gift_count] = g
             p.gift_count += 1
+        after_work(&d.done, 8 * (j - i))  # a turn takes longer than a multiplication
         i = j
         if g.count < LONGEST:
             g = h
@@ -444,11 +449,12 @@ cdef bint plan_block(
     cdef Py_ssize_t uses = d.first_use[start + 1] - d.first_use[start], u, along = 0, across = 0
     cdef uint32_t *users = d.users + d.first_use[start]
     cdef int32_t to = p.grad_of[start]
-    for u in range(uses):
-        plan_run(d, p, users + u, uses, width, to, 1, False, &across)
-    for u in range(width):
-        plan_run(d, p, users + u * uses, 1, uses, to, 0, False, &along)
-    if along < across:
+    if width > 1 and uses > 1:
+        for u in range(uses):
+            plan_run(d, p, users + u, uses, width, to, 1, False, &across)
+        for u in range(width):
+            plan_run(d, p, users + u * uses, 1, uses, to, 0, False, &along)
+    if along < across or width == 1:
         for u in range(width):
             if not plan_run(d, p, users + u * uses, 1, uses, to + <int32_t>u, 0, first, NULL):
                 return False
@@ -468,6 +474,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) except -1:
     # The gradient of a node whose only user hands its own on unchanged is the same number (0.0 + g
     # is g, for no gradient of a node is ever -0.0): they share a place.
     for i in range(p.leaves):
+        now_and_then(i)
         p.grad_of[i] = i
     for i in range(p.leaves, root + 1):
         now_and_then(i)
@@ -485,7 +492,6 @@ cdef bint plan_gifts(Draft *d, Plan *p) except -1:
     p.grad = <double *>calloc(grads, sizeof(double))
     if p.grad == NULL:
         return False
-    d.spare[0] = 0
     i = root - 1
     while i >= p.leaves:
         now_and_then(i)
@@ -497,6 +503,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) except -1:
             d.classes[d.order[j - 1 - p.leaves]] == d.classes[d.order[i - p.leaves]]
             and d.first_use[j] - d.first_use[j - 1] == d.first_use[i + 1] - d.first_use[i]
         ):
+            now_and_then(j)
             j -= 1
         if not plan_block(d, p, j, i + 1 - j, True):
             return False
@@ -509,6 +516,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) except -1:
         while j < p.leaves and (
             d.first_use[j + 1] - d.first_use[j] == d.first_use[i + 1] - d.first_use[i]
         ):
+            now_and_then(j)
             j += 1
         if not plan_block(d, p, i, j - i, False):
             return False
@@ -516,6 +524,7 @@ cdef bint plan_gifts(Draft *d, Plan *p) except -1:
     at = p.gift_count
     while at > leaf_gifts + 1:
         at -= 1
+        now_and_then(at)
         next = &p.gifts[at]
         one = &p.gifts[at - 1]
         if (
@@ -542,6 +551,11 @@ cdef void *block_of(size_t count, size_t size, bint *failed) noexcept nogil:
     return result
 
 
+cdef inline void *gone(void *block) noexcept nogil:
+    free(block)
+    return NULL
+
+
 cdef Plan *make_plan(Cell **newest_first, Py_ssize_t n) except? NULL:
     """NULL where the cells are not all single operations, or there is no memory."""
     cdef Draft d
@@ -559,9 +573,9 @@ cdef Plan *make_plan(Cell **newest_first, Py_ssize_t n) except? NULL:
     memset(&d, 0, sizeof(Draft))
     d.nodes = n
     d.table_mask = 64
-    while d.table_mask < 4 * <size_t>n + 64:  # there are at most two leaves a node
+    while d.table_mask < 2 * <size_t>n + 64:  # all hang together, so at most n + 1 of them are leaves
         d.table_mask *= 2
-    d.table = <uint64_t *>block_of(d.table_mask, sizeof(uint64_t), &failed)
+    d.table = <uint32_t *>block_of(d.table_mask, sizeof(uint32_t), &failed)
     d.table_mask -= 1
     d.codes = <int32_t *>block_of(n, sizeof(int32_t), &failed)
     d.lefts = <int32_t *>block_of(n, sizeof(int32_t), &failed)
@@ -631,23 +645,38 @@ cdef bint draw_plan(Draft *d, Plan *p, Cell **newest_first) except -1:
         if d.rights[i] >= 0:
             d.uses[d.rights[i]] += 1
         d.order[i] = <int32_t>i
+    # What has been used is freed at once: who presses Ctrl-C waits until all the rest is.
     classify(d)
+    d.table = <uint32_t *>gone(d.table)
+    d.kinds = <uint64_t *>gone(d.kinds)
     sort_by(d, d.classes)
     sort_by(d, d.codes)
     sort_by(d, d.levels)
+    d.counts = <int32_t *>gone(d.counts)
     place(d, p)
     for i in range(n):
         now_and_then(i)
         p.cells[d.places[i]] = newest_first[n - 1 - i]
     for i in range(leaves):
+        now_and_then(i)
         p.cells[d.places[n + i]] = d.leaf_cells[i]
     for i in range(n):
         now_and_then(i)
         if d.b[i] >= leaves + n:
             p.data[d.b[i]] = p.cells[leaves + i].right.constant
-    plan_moves(d, p)
     find_users(d, p)
-    return plan_gifts(d, p)
+    d.lefts = <int32_t *>gone(d.lefts)
+    d.rights = <int32_t *>gone(d.rights)
+    d.uses = <int32_t *>gone(d.uses)
+    d.places = <int32_t *>gone(d.places)
+    d.spare = <int32_t *>gone(d.spare)
+    if not plan_gifts(d, p):
+        return False
+    d.classes = <int32_t *>gone(d.classes)
+    d.first_use = <int32_t *>gone(d.first_use)
+    d.users = <uint32_t *>gone(d.users)
+    plan_moves(d, p)
+    return True
 
 
 # Running it ----------------------------------------------------------------------------------
