@@ -27,7 +27,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "course", "examples", "images"]
+exclude_patterns = ["_build", "examples", "images"]
 html_copy_source = False
 
 # Markdown and notebooks ----------------------------------------------------------------------

@@ -23,6 +23,8 @@ from hypothesis import HealthCheck, settings
 
 import interface_stub
 
+pytest_plugins = ["course.plugin"]  # --step N
+
 settings.register_profile(
     "trigrad",
     deadline=None,
@@ -104,7 +106,7 @@ def load_backend(name: str, folder: Path) -> Backend:
                 sys.path.append(str(folder))
             importlib.invalidate_caches()
             module = importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         at = f" ({where.filename}, line {where.lineno})" if where.filename[:1] != "<" else ""
         absent = isinstance(error, ModuleNotFoundError)
@@ -183,9 +185,8 @@ def chapter(nodeid: str) -> str | None:
 def pytest_generate_tests(metafunc):
     if "backend" in metafunc.fixturenames:
         backends = metafunc.config.stash[BACKENDS]
-        if (
-            chapter(metafunc.definition.nodeid) is None
-        ):  # about our own distributions, not about an engine
+        about_an_engine = metafunc.config.getoption("--step") or chapter(metafunc.definition.nodeid)
+        if about_an_engine is None:  # but about our own distributions
             backends = [backend for backend in backends if backend.name in OURS]
         metafunc.parametrize("backend", backends, ids=[backend.id for backend in backends])
 
@@ -385,6 +386,8 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(
             f"{count} tests compare with PyTorch and were left out", yellow=True
         )
+    if config.getoption("--step"):
+        return  # the course tells it by its steps
     if outcomes:
         terminalreporter.section("how far each backend has come")
     for backend in config.stash[BACKENDS]:

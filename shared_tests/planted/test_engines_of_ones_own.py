@@ -128,8 +128,8 @@ def test_a_folder_is_no_module(tmp_path):
 
 def test_a_module_in_a_package(tmp_path):
     """`--backend package.module`."""
-    (tmp_path / "course").mkdir()
-    (tmp_path / "course" / "__init__.py").write_text("")
-    (tmp_path / "course" / "week1.py").write_text(HALF_WRITTEN)
-    run = run_suite(tmp_path, "course.week1", "value")
-    assert "backend: course.week1 from " in run.text and "course.week1: value " in run.text
+    (tmp_path / "lecture").mkdir()
+    (tmp_path / "lecture" / "__init__.py").write_text("")
+    (tmp_path / "lecture" / "week1.py").write_text(HALF_WRITTEN)
+    run = run_suite(tmp_path, "lecture.week1", "value")
+    assert "backend: lecture.week1 from " in run.text and "lecture.week1: value " in run.text
