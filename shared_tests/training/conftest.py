@@ -1,8 +1,11 @@
 """A folder to run the command line in, and the command line itself, in this process."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,3 +83,32 @@ def write(folder):
         return name
 
     return write
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal for standard output and standard error; after `with` holds its text."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    @contextlib.contextmanager
+    def terminal() -> Iterator[list[str]]:
+        ours, theirs = os.openpty()
+        shown, pieces = [], []
+
+        def read():
+            with contextlib.suppress(OSError):  # at its end
+                while piece := os.read(ours, 1 << 16):
+                    pieces.append(piece)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with monkeypatch.context() as patched, open(theirs, "w") as screen:
+            patched.setattr(sys, "stdout", screen)
+            patched.setattr(sys, "stderr", screen)
+            yield shown
+        reader.join(60)
+        os.close(ours)
+        shown.append(b"".join(pieces).decode())
+
+    return terminal

@@ -93,6 +93,9 @@ OTHERS = {
         ["--csv", "good.csv", "--target", "kind", "--save", "good.csv"],
         "would overwrite the data",
     ),
+    "a folder with too long a name": (["moons", "--out", "9" * 300], "--out '999"),
+    "one below no folder": (["moons", "--out", f"a/{'9' * 300}"], "too long"),
+    "a file with too long a name": (["moons", "--save", "9" * 300], "--save '999"),
     "resume from nothing": (["moons", "--resume", "none"], "none: no such file"),
     "resume from a folder": (["moons", "--resume", "."], "directory"),
     "resume from a table": (["moons", "--resume", "good.csv"], "good.csv"),
@@ -165,6 +168,15 @@ def test_a_run_that_diverges_says_so_and_keeps_nothing(data, run, folder):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("validation", [0.2, 0])
+def test_a_run_that_diverges_in_its_last_step(validation, run, folder):
+    """Its own loss does not show it: that was computed before."""
+    args = ("--lr", "1e300", "--epochs", 1, "--batch-size", 200, "--validation", validation)
+    message = run("train", "moons", *args, "--save", "weights").failed(code=1)
+    assert message == "training diverged (the loss is nan); try a smaller --lr"
+    assert not list(folder.iterdir())
+
+
 def test_missing_libraries_are_named_in_one_line(backend, run, folder, monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
@@ -181,6 +193,14 @@ def test_the_entry_imports_no_library():
     code = "import sys, pure_python.__main__, pure_python.training.demo; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "click", "rich", "sklearn", "matplotlib"} & set(done.stdout.split())
+
+
+def test_an_engine_that_lacks_a_library(folder, write, run, monkeypatch):
+    """Its own author has to see where."""
+    write("an_engine.py", "import no_such_library\n")
+    monkeypatch.syspath_prepend(folder)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_library'"):
+        run("train", "moons", name="an_engine")
 
 
 def test_a_module_that_is_no_engine(run):

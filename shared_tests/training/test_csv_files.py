@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pure_python.training import limits
-from pure_python.training.csv_files import LONGEST_LINE, read_table
+from pure_python.training.csv_files import LONGEST_LINE, MOST_BYTES, read_table
 from pure_python.training.datasets import from_csv, rows_to_predict
 from pure_python.training.errors import InputError
 
@@ -57,6 +57,18 @@ def test_a_quoted_cell_may_hold_separators_quotes_and_lines(write):
 def test_a_separator_within_names_is_not_taken_for_the_separator(write):
     path = write("a.csv", "length, mm;width, mm, outside;kind\n1;2;x\n3;4;y\n")
     assert read_table(path).columns == ("length, mm", "width, mm, outside", "kind")
+
+
+def test_another_separator_within_a_name(write):
+    """It splits the header alone, and each row is one cell then."""
+    path = write("a.csv", "size; mm,width,kind\n1,2,x\n3,4,y\n")
+    assert read_table(path).columns == ("size; mm", "width", "kind")
+
+
+def test_numbers_whose_sum_is_too_large_are_numbers(write):
+    """Each is finite, and that alone counts."""
+    table = read_table(write("a.csv", "a,b\n1,2\n1e308,1e308\n"))
+    assert table.numbers(["a", "b"]) == [(1.0, 2.0), (1e308, 1e308)]
 
 
 def test_names_that_begin_as_other_files_do_are_names(write):
@@ -155,10 +167,24 @@ def test_a_bad_table_is_one_line(kind, write):
     assert message in text and text.startswith("table.csv") and "\n" not in text
 
 
-def test_a_missing_file_and_a_folder(folder):
-    for path, message in (("none.csv", "no such file"), (".", "directory"), ("a\0b", "null")):
+def test_a_file_that_cannot_be_opened(write):
+    write("a.csv", "a,kind\n")
+    for path, message in (
+        ("none.csv", "none.csv: no such file"),
+        (".", "directory"),
+        ("a\0b", "null"),
+        ("a.csv/b.csv", "a.csv/b.csv: Not a directory"),
+    ):
         with pytest.raises(InputError, match=message):
             read_table(path)
+
+
+def test_a_file_that_is_too_large_is_not_read(folder):
+    """One with a hole in it, which takes no place on the disk."""
+    with open(folder / "a.csv", "wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(InputError, match="a.csv: more than 1000 MB; give a part of this table"):
+        read_table("a.csv")
 
 
 def test_a_hundred_thousand_columns(write):

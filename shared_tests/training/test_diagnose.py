@@ -77,6 +77,14 @@ def test_findings_are_said_once_with_their_epoch(backend, run, folder):
     assert outcome.err.count("vanishing gradients") == 1 and "What to do: " in outcome.err
 
 
+def test_in_a_long_run_it_looks_now_and_then(backend, run, folder):
+    args = ["train", "iris", "--no-out", "--samples=60", "--epochs=20", "--batch-size=4"]
+    printed = run(*args, "--diagnose").succeeded()
+    assert "240 steps" in printed
+    looks = int(printed.partition("nothing found in ")[2].partition(" looks")[0])
+    assert 7 <= looks <= 7 + 20
+
+
 def test_a_diverged_trainer_says_why(backend):
     """Without an examination it does not look."""
     trainer = Trainer(backend.module, DEFAULTS["moons"], 2, 2)

@@ -1,25 +1,42 @@
 """Ctrl-C ends a run cleanly and keeps what was learnt."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pure_python.training import checkpoint
+from pure_python.training import checkpoint, demo, figures
 from pure_python.training.interruption import Interruption
+from pure_python.training.run import Run, Source
+from pure_python.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="signals are sent as POSIX has them"
 )
 
 
+# `python -m BACKEND …` that says when it has taken its first step.
+PROGRAM = """
+import runpy, sys
+from pure_python.training.terminal import Watch
+step = Watch.step
+def first_step(*args):
+    print("the first step", flush=True)
+    Watch.step = step
+    step(*args)
+Watch.step = first_step
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+
+
 def test_ctrl_c_keeps_the_weights(backend, folder):
     args = ["train", "digits", "--epochs", "100000", "--out", "out", "--save", "weights"]
     process = subprocess.Popen(
-        [sys.executable, "-m", backend.name, *args],
+        [sys.executable, "-c", PROGRAM, backend.name, *args],
         cwd=folder,
         env=os.environ | {"PYTHONSAFEPATH": "1"},
         stdout=subprocess.PIPE,
@@ -29,16 +46,14 @@ def test_ctrl_c_keeps_the_weights(backend, folder):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
-        time.sleep(3.0)
+        assert process.stdout.readline() == "the first step\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert err.startswith("error: stopped by Ctrl-C") and len(err.splitlines()) == 1
-    if "nothing was written" in err:  # a machine so slow that it had not begun
-        assert not list(folder.iterdir())
-        return
+    told = r"error: stopped by Ctrl-C in epoch \d+; what was learnt is kept\n"
+    assert re.fullmatch(told, err), err
     assert "held-out accuracy" in out
     names = ["confusion_matrix.png", "loss.png", "metrics.json", "weights.safetensors"]
     assert sorted(path.name for path in (folder / "out").iterdir()) == names
@@ -61,9 +76,7 @@ def test_the_first_ctrl_c_is_a_request_and_the_second_is_not():
 
 def test_ctrl_c_in_the_middle_of_a_step(backend, run, folder, monkeypatch):
     """The step is finished, and the run is written."""
-    from pure_python.training import trainer
-
-    step, taken = trainer.Trainer._step, []
+    step, taken = Trainer._step, []
 
     def interrupted(self, *args):
         taken.append(1)
@@ -71,7 +84,7 @@ def test_ctrl_c_in_the_middle_of_a_step(backend, run, folder, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return step(self, *args)
 
-    monkeypatch.setattr(trainer.Trainer, "_step", interrupted)
+    monkeypatch.setattr(Trainer, "_step", interrupted)
     done = run("train", "moons", "--save", "w", "--no-out")
     assert done.code == 130 and "stopped by Ctrl-C in epoch 2; what was learnt is kept" in done.err
     assert len(taken) == 13 and checkpoint.read("w").optimizer["step"] == 13
@@ -88,3 +101,83 @@ def test_ctrl_c_before_the_first_step(run, folder, monkeypatch):
     done = run("train", "moons")
     assert done.code == 130 and done.err.strip() == "error: stopped by Ctrl-C; nothing was written"
     assert not list(folder.iterdir())
+
+
+def test_ctrl_c_while_the_libraries_are_loaded(run, folder, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pure_python.training.cli._run", interrupted)
+    done = run("train", "moons")
+    assert done.failed(130) == "stopped by Ctrl-C; nothing was written"
+
+
+def test_ctrl_c_after_the_start_and_before_the_first_step(run, folder, monkeypatch):
+    batches = Trainer._batches
+
+    def interrupted(self, *args):
+        signal.raise_signal(signal.SIGINT)
+        return batches(self, *args)
+
+    monkeypatch.setattr(Trainer, "_batches", interrupted)
+    message = run("train", "moons").failed(130)
+    assert message == "stopped by Ctrl-C before the first step; nothing was written"
+    assert not list(folder.iterdir())
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so():
+    """As in a job in the background of a shell."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGINT)
+        assert not interruption.requested
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def test_a_run_in_another_thread(backend, folder):
+    """Which no signal reaches, and which may not ask for any."""
+    handler = signal.getsignal(signal.SIGINT)
+    run = Run.prepare(
+        backend.module, Source("moons", samples=20), {"epochs": 1}, save="w", files=False
+    )
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(run.carry_out, quiet=True).result(60)
+    assert checkpoint.read("w").epochs == 1
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("run_number, kept", [(1, []), (2, ["moons-pure_python"])])
+def test_ctrl_c_in_the_demo_says_what_is_kept(run_number, kept, folder, monkeypatch, capsys):
+    """Runs that were done are; of the one under way, what was learnt, if anything was."""
+    batches, begun = Trainer._batches, []
+
+    def interrupted(self, n, epoch):
+        begun.extend([1] if epoch == 1 else [])
+        if len(begun) == run_number:
+            signal.raise_signal(signal.SIGINT)
+        return batches(self, n, epoch)
+
+    monkeypatch.setattr(Trainer, "_batches", interrupted)
+    monkeypatch.setattr(figures, "save", lambda figure, path: None)  # which takes half a second
+    args = ["--backend=pure_python", "--backend=pure_python", "--out=out", "--epochs=1"]
+    assert demo.main(args) == 130
+    told = "what was learnt is kept in out" if kept else "nothing was written"
+    assert capsys.readouterr().err.split() == f"error: stopped by Ctrl-C; {told}".split()
+    assert [path.name for path in folder.glob("out/*")] == kept
+
+
+def test_ctrl_c_in_a_step_of_the_demo(folder, monkeypatch, capsys):
+    step = Trainer._step
+
+    def interrupted(self, *args):
+        signal.raise_signal(signal.SIGINT)
+        return step(self, *args)
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
+    monkeypatch.setattr(figures, "save", lambda figure, path: None)
+    assert demo.main(["--backend=pure_python", "--out=out"]) == 130
+    assert capsys.readouterr().err == "error: stopped by Ctrl-C; what was learnt is kept in out\n"
+    assert checkpoint.read("out/moons-pure_python/weights.safetensors").optimizer["step"] == 1

@@ -1,9 +1,15 @@
 """The estimate of memory, made before anything is allocated."""
 
+import os
+import sys
+
 import pytest
 
 from pure_python.training import limits
 from pure_python.training.errors import InputError
+
+if sys.platform != "win32":
+    import resource
 
 
 def test_what_is_free_is_plausible():
@@ -48,3 +54,54 @@ def test_the_estimate_is_not_below_what_training_takes(backend):
     estimate = weights * (limits.BYTES_PER_NODE + limits.BYTES_PER_MOMENTS)
     estimate += 210 * 20 * limits.BYTES_PER_NODE
     assert taken < estimate
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """machine(path=content, …): a system that says this in these files, and nothing in others."""
+
+    def machine(files: dict[str, str], limit: int = resource.RLIM_INFINITY):
+        for path, content in files.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(content)
+        monkeypatch.setattr(limits, "Path", lambda path: tmp_path / str(path).lstrip("/"))
+        monkeypatch.setattr(resource, "getrlimit", lambda what: (limit, limit))
+        monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3000, "SC_PAGE_SIZE": 4096}.get)
+
+    return machine
+
+
+LINUX = {"proc/meminfo": "MemTotal: 900 kB\nMemAvailable: 500 kB\n"}
+CONTAINER = {"sys/fs/cgroup/memory.max": "300000\n", "sys/fs/cgroup/memory.current": "180000\n"}
+PAGES = {"proc/self/statm": "20 10 5 1 0 9 0\n"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
+@pytest.mark.parametrize(
+    "files, limit, free",
+    [
+        (LINUX, -1, 500 * 1024),
+        (LINUX | CONTAINER, -1, 120_000),
+        (LINUX | CONTAINER | {"sys/fs/cgroup/memory.max": "max\n"}, -1, 500 * 1024),
+        (LINUX | PAGES, 200_000, 200_000 - 20 * 4096),
+        (LINUX | PAGES, 1000, 0),
+        (LINUX, 200_000, 500 * 1024),
+        ({}, -1, 3000 * 4096),
+        ({"proc/meminfo": "MemTotal: 900 kB\n"}, -1, 3000 * 4096),
+    ],
+    ids=[
+        "a machine", "a container", "a container without a limit", "a limit", "a limit reached",
+        "a limit of what is unknown", "a Mac", "an old Linux",
+    ],
+)  # fmt: skip
+def test_the_least_of_what_is_free_counts(files, limit, free, machine, monkeypatch):
+    monkeypatch.setattr(resource, "getpagesize", lambda: 4096)
+    machine(files, limit)
+    assert limits.free_memory() == free
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
+def test_a_system_that_does_not_tell(machine, monkeypatch):
+    machine({})
+    monkeypatch.delattr(os, "sysconf")
+    assert limits.free_memory() is None

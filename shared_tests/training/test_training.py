@@ -2,14 +2,20 @@
 
 import csv
 import json
+import os
+import sys
+import time
 
 import numpy as np
 import pytest
+from matplotlib.contour import ContourSet
 
+import pure_python
 from pure_python.state import read_safetensors, write_safetensors
-from pure_python.training import checkpoint
-from pure_python.training.datasets import NAMES, load, split
+from pure_python.training import checkpoint, cli, figures
+from pure_python.training.datasets import NAMES, Split, load, split
 from pure_python.training.run import Run, Source
+from pure_python.training.terminal import show_table
 from pure_python.training.trainer import ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -132,8 +138,109 @@ def test_no_out_writes_nothing(run, folder):
 
 def test_help_shows_examples(run):
     assert "train moons" in run().succeeded()
+    assert run().out == run("--help").out
     assert "--csv flowers.csv --target species" in run("train", "--help").succeeded()
     assert "predict --weights" in run("predict", "--help").succeeded()
+    for before in ((), ("--",)):
+        assert "playground" in run(*before, "playground", "--help").succeeded()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes as POSIX has them")
+@pytest.mark.parametrize("args", [[], ["--help"], ["train", "--help"]])
+def test_output_that_nobody_reads_is_no_error(args, folder, monkeypatch, capsys):
+    """As of `python -m pure_python | head -1`."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with monkeypatch.context() as patched, pytest.raises(SystemExit) as caught:
+        patched.setattr(sys, "stdout", open(theirs, "w", buffering=1))
+        cli.main("pure_python", args)
+    assert caught.value.code == 1 and capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals as POSIX has them")
+def test_a_terminal_shows_how_far_it_is_and_a_table(folder, terminal):
+    """What is found stands above the bar; the bar is gone in the end, and the table stays."""
+    deep = ("--hidden", ",".join(["8"] * 12), "--activation=sigmoid", "--init=xavier")
+    args = ("train", "moons", "--no-out", "--samples=60", "--epochs=2", "--diagnose", *deep)
+    with terminal() as shown:
+        assert cli.main("pure_python", args) == 0
+    bar, _, table = shown[0].rpartition("moons · pure_python")
+    assert "epoch 1/2" in bar and "epoch 2/2" in bar
+    assert "loss 0." in bar and "accuracy  " in bar and "held out " in bar
+    assert "epoch 1: vanishing gradients: " in bar
+    rows = [line.split("│") for line in table.splitlines() if line.count("│") == 3]
+    assert ["network", "2-8-8-8-8-8-8-8-8-8-8-8-8-1, sigmoid, 825 parameters"] in [
+        [cell.replace("\x1b[2m", "").replace("\x1b[0m", "").strip() for cell in row[1:3]]
+        for row in rows
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals as POSIX has them")
+def test_a_table_with_a_header_on_a_terminal(terminal):
+    with terminal() as shown:
+        show_table("runs", ["backend", "loss"], [["pure_python", "0.5"], ["other", "[red]"]])
+    assert all(text in shown[0] for text in ("runs", "backend", "┃", "│ pure_python │   0.5 │"))
+    assert "│ other       │ [red] │" in shown[0], "what looks like markup is text"
+
+
+def test_runs_of_the_same_second_have_folders_of_their_own(folder, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda form: "20260102-030405")
+    names = []
+    for _ in range(3):
+        names.append(Run.prepare(pure_python, Source("moons", samples=20)).out)
+        (folder / names[-1]).mkdir(parents=True)
+    first = os.path.join("runs", "moons-pure_python-20260102-030405")
+    assert names == [first, f"{first}-2", f"{first}-3"]
+
+
+def test_as_many_samples_as_there_are_is_all_of_them():
+    whole, chosen = load("iris"), load("iris", samples=150)
+    np.testing.assert_array_equal(chosen.inputs, whole.inputs)
+
+
+# Figures --------------------------------------------------------------------------------------
+
+
+def borders(figure) -> int:
+    """How many lines between classes are drawn."""
+    sets = [drawn for drawn in figure.axes[0].collections if isinstance(drawn, ContourSet)]
+    return sum(not drawn.filled for drawn in sets)
+
+
+@pytest.mark.parametrize("name, n_borders", [("moons", 1), ("spiral", 3)])
+def test_a_border_is_drawn_where_the_decision_changes(name, n_borders):
+    """And none where it does not, as of a network that has learnt nothing."""
+    data = load(name, samples=30)
+    parts = split(data, 0.2, seed=1)
+    n = len(data.classes)
+
+    def decide(plane):
+        return plane[:, 0] if n == 2 else plane @ np.array([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+
+    def undecided(plane):
+        return np.ones(len(plane) if n == 2 else (len(plane), n))
+
+    assert borders(figures.decision_boundary(data, parts, decide, "")) == n_borders
+    assert borders(figures.decision_boundary(data, parts, undecided, "")) == 0
+
+
+def test_only_what_is_there_is_in_the_legend():
+    data = load("spiral", samples=30)
+    held = np.flatnonzero(data.targets == 1)[:2]
+    kept = np.setdiff1d(np.arange(30), held)
+    parts = Split(data.inputs[kept], data.targets[kept], data.inputs[held], data.targets[held])
+    figure = figures.decision_boundary(data, parts, lambda plane: np.ones((len(plane), 3)), "")
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert texts == ["class 0", "class 1", "class 1, held out", "class 2"]
+
+
+@pytest.mark.parametrize("n, numbers, names", [(25, 25, 25), (26, 0, 26), (61, 0, 0)])
+def test_a_confusion_matrix_says_as_much_as_can_be_read(n, numbers, names):
+    classes = [f"class number {k}" for k in range(n)]
+    figure = figures.confusion_matrix(np.arange(n), np.arange(n), classes, "")
+    assert len(figure.axes[0].texts) == numbers
+    shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert shown[:names] == classes[:names] and (names or not set(shown) & set(classes))
 
 
 # Seeds and parity -----------------------------------------------------------------------------
@@ -213,6 +320,18 @@ def test_predict_finds_columns_by_name(run, write, folder, flowers):
     assert done.succeeded() and done.err == "", "where no class is known, there is none to agree"
 
 
+def test_predict_of_rows_without_the_class(run, write):
+    run("train", "moons", "--samples", 20, "--epochs", 1, "--no-out", "--save", "w").succeeded()
+    done = run("predict", "--weights", "w", "--csv", write("a.csv", "y,x\n0.5,-1\n0.5,2\n"))
+    assert done.succeeded().splitlines()[0] == "y,x,prediction" and done.err == ""
+
+
+def test_predict_into_a_file_that_cannot_be(run, write):
+    run("train", "moons", "--samples", 20, "--epochs", 1, "--no-out", "--save", "w").succeeded()
+    args = ("--csv", write("a.csv", "x,y\n1,2\n"), "--out", "9" * 300)
+    assert run("predict", "--weights", "w", *args).failed(code=1).endswith("name too long")
+
+
 def test_predict_says_what_does_not_fit(run, write, folder, flowers):
     run("train", "moons", "--epochs", 1, "--no-out", "--save", "w").succeeded()
     message = run("predict", "--weights", "w", "--csv", flowers).failed()
@@ -266,6 +385,17 @@ def test_another_optimiser_starts_anew(run, folder):
     run(*base).succeeded()
     printed = run(*base, "--resume", "w", "--optimizer", "sgd").succeeded()
     assert "the optimiser starts anew" in printed
+
+
+def test_moments_too_many_for_a_file_are_left_out(run, folder, monkeypatch):
+    """The weights are what counts."""
+    monkeypatch.setattr(checkpoint, "MOST_MOMENTS", 600)
+    base = ("train", "moons", "--samples", 20, "--epochs", 1, "--no-out", "--save", "w")
+    run(*base, "--hidden", "16").succeeded()
+    assert checkpoint.read("w").optimizer["step"] == 1
+    run(*base).succeeded()
+    assert checkpoint.read("w").optimizer is None
+    assert "the optimiser starts anew" in run(*base, "--resume", "w").succeeded()
 
 
 @pytest.mark.parametrize(

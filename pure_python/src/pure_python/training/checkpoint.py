@@ -47,12 +47,9 @@ class Checkpoint:
     optimizer: dict[str, Any] | None
 
     def model(self, backend: ModuleType) -> Any:
-        """A backend's MLP with these weights. InputError if they do not fit the architecture."""
+        """A backend's MLP with these weights, of which `read` has seen that they fit."""
         model = backend.MLP(list(self.sizes), activation=self.settings.activation, seed=0)
-        try:
-            model.load_state_dict(self.state)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{self.path}: {error}") from None
+        model.load_state_dict(self.state)
         return model
 
     def check_fits(self, dataset: Dataset, settings: Settings) -> None:
@@ -87,8 +84,8 @@ class Checkpoint:
     def restore(self, trainer: Trainer) -> bool:
         """Give a trainer these weights, and the optimiser's state if it is of the same kind.
 
-        Whether the optimiser goes on: else it starts anew. InputError if the weights or that state do
-        not fit; then the trainer is as it was.
+        The trainer's settings are those that `check_fits` has seen. Whether the optimiser goes on:
+        else it starts anew. InputError if its state does not fit; then the trainer is as it was.
         """
         fresh, goes_on = trainer.optimizer.state_dict(), False
         try:
@@ -104,11 +101,7 @@ class Checkpoint:
             raise InputError(f"{self.path}: the optimiser's state has no {error}") from None
         except (ValueError, TypeError) as error:
             raise InputError(f"{self.path}: the optimiser's state does not fit: {error}") from None
-        try:
-            trainer.model.load_state_dict(self.state)
-        except ValueError as error:
-            trainer.optimizer.load_state_dict(fresh)
-            raise InputError(f"{self.path}: {error}") from None
+        trainer.model.load_state_dict(self.state)
         trainer.epochs_before = self.epochs
         return goes_on
 

@@ -6,7 +6,6 @@ import csv
 import importlib
 import io
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -39,9 +38,9 @@ NEEDED = (
 ).split()
 
 
-def run(backend: str, args: Sequence[str] | None) -> int:
+def run(backend: str, args: Sequence[str]) -> int:
     """Run the command line for the engine in the module named `backend`; the exit code."""
-    return carry_out(command_line, args, f"python -m {backend}", backend)
+    return carry_out(command_line, args or ["--help"], f"python -m {backend}", backend)
 
 
 def carry_out(
@@ -50,7 +49,7 @@ def carry_out(
     """Run a command and turn whatever went wrong into one line and an exit code.
 
     0 if all went well, 2 for bad input, 1 if the run failed, 130 after Ctrl-C: one line on
-    standard error says why.
+    standard error says why. Where the output is read no further, Click exits with 1 itself.
     """
     try:
         result = command.main(
@@ -60,38 +59,29 @@ def carry_out(
             obj=backend,
         )
         return result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-        return 0
     except click.ClickException as error:
-        return _failed(error.format_message(), 2)
+        return failed(error.format_message(), 2)
     except InputError as error:
-        return _failed(str(error), 2)
+        return failed(str(error), 2)
     except MemoryError:
-        return _failed(
+        return failed(
             "there is not enough memory for this; use fewer or smaller layers or batches", 2
         )
     except Diverged as error:
-        return _failed(str(error), 1)
+        return failed(str(error), 1)
     except (click.Abort, KeyboardInterrupt):
-        return _failed("stopped by Ctrl-C; nothing was written", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read the output has closed it; Python would complain once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED)
     except OSError as error:
-        return _failed(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+        return failed(f"{error.filename or 'output'}: {error.strerror or error}", 1)
 
 
-def _failed(message: str, code: int) -> int:
+def failed(message: str, code: int) -> int:
+    """Say on standard error why it failed, in one line; the exit code."""
     click.echo("error: " + " ".join(message.split()), err=True)
     return code
 
 
-@click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    no_args_is_help=True,
-)
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def command_line() -> None:
     """Train small neural networks on small data, with an engine that you can read.
 
@@ -111,8 +101,6 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "sizes"
 
     def convert(self, text: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        if isinstance(text, tuple):
-            return text
         if text.strip().lower() == "none":
             return ()
         try:
@@ -206,11 +194,11 @@ def train(
         backend_named(backend_name), source, options, resume, save, out, not no_out, diagnose
     )
     if not run.carry_out():
-        return _failed("stopped by Ctrl-C before the first step; nothing was written", INTERRUPTED)
+        return failed("stopped by Ctrl-C before the first step; nothing was written", INTERRUPTED)
     run.show()
     if run.interrupted:
         epoch = run.trainer.history.epochs[-1]["epoch"]
-        return _failed(f"stopped by Ctrl-C in epoch {epoch}; what was learnt is kept", INTERRUPTED)
+        return failed(f"stopped by Ctrl-C in epoch {epoch}; what was learnt is kept", INTERRUPTED)
     return 0
 
 
@@ -275,12 +263,7 @@ def playground(backend_name: str, args: tuple[str, ...]) -> int:
 def _scores(
     backend: ModuleType, saved: checkpoint.Checkpoint, inputs: np.ndarray, table: Any
 ) -> np.ndarray:
-    try:
-        outputs = scores(backend, saved.model(backend), saved.scaling(inputs))
-    except (ArithmeticError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{table.path}: the network cannot compute these rows: {error}") from None
+    outputs = scores(backend, saved.model(backend), saved.scaling(inputs))
     finite = np.isfinite(outputs).reshape(len(inputs), -1).all(axis=1)
     if not finite.all():
         line = table.lines[int(np.argmin(finite))]

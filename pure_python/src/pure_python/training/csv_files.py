@@ -233,10 +233,7 @@ def _separator(content: bytes, encoding: str) -> str:
     lines = io.StringIO(beginning, newline="").readlines()[: ROWS_TO_SNIFF + 1]
     best, best_score = ",", (0.0, 0)
     for separator in SEPARATORS:
-        try:
-            rows = [row for row in _reader(lines, separator, strict=False) if any(row)]
-        except csv.Error:
-            continue
+        rows = [row for row in _reader(lines, separator, strict=False) if any(row)]
         if not rows or len(rows[0]) < 2:
             continue
         width = len(rows[0])
@@ -284,14 +281,15 @@ def _lines(path: str, content: bytes, encoding: str) -> Iterator[str]:
 
 
 def _of_quotes(fault: str) -> str:
-    """What the csv module finds, in other words."""
-    if "unexpected end" in fault:
-        return "a quoted cell is not closed; a quote within a cell is written twice"
-    if "expected after" in fault:
-        return "text follows a closing quote; a quote within a cell is written twice"
-    if "field limit" in fault:
-        return f"a cell has more than {csv.field_size_limit()} characters; is a quote not closed?"
-    return fault
+    """What the csv module finds, in other words; as it says it where these are not known."""
+    twice = "a quote within a cell is written twice"
+    limit = csv.field_size_limit()
+    known = {
+        "unexpected end": f"a quoted cell is not closed; {twice}",
+        "expected after": f"text follows a closing quote; {twice}",
+        "field limit": f"a cell has more than {limit} characters; is a quote not closed?",
+    }
+    return next((words for sign, words in known.items() if sign in fault), fault)
 
 
 def _check_header(path: str, line: int, header: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from matplotlib.ticker import NullFormatter
 from pure_python.state.files import write_whole
 
 from . import figures
-from .commands import backend_named
+from .commands import INTERRUPTED, backend_named, failed
 from .run import Run, Source
 from .terminal import show_table
 
@@ -32,14 +33,20 @@ def demo(out: str, names: tuple[str, ...], epochs: int | None, seed: int) -> int
     """Train each backend on two moons and on the digits, from one seed, and compare."""
     backends = [backend_named(name) for name in names or BACKENDS]
     runs: dict[str, list[Run]] = {}
-    for dataset in DATASETS:
-        for backend in backends:
+    try:
+        for dataset, backend in product(DATASETS, backends):
             options = {"seed": seed, "epochs": epochs}
             folder = str(Path(out, f"{dataset}-{backend.__name__}"))
             run = Run.prepare(backend, Source(dataset), options, out=folder)
-            if not run.carry_out() or run.interrupted:
+            if not run.carry_out():
                 raise KeyboardInterrupt
             runs.setdefault(dataset, []).append(run)
+            if run.interrupted:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        if not runs:
+            raise
+        return failed(f"stopped by Ctrl-C; what was learnt is kept in {Path(out)}", INTERRUPTED)
     for dataset, done in runs.items():
         show_table(*table(dataset, done))
         print()

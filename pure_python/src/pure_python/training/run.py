@@ -19,6 +19,7 @@ import numpy as np
 from pure_python.state.files import write_whole
 
 from . import checkpoint, figures, limits
+from .csv_files import shown
 from .datasets import GENERATED, Dataset, Scaling, Split, from_csv, load, split
 from .errors import InputError
 from .examination import Examination
@@ -306,6 +307,7 @@ def _stores_arrays(backend: ModuleType) -> bool:
 
 def _check_file(path: str, read: str | None) -> None:
     target = Path(path)
+    _check_name(target, f"--save {shown(path)}")
     if target.is_dir():
         raise InputError(f"--save {path}: this is a folder, a file is expected")
     if not target.parent.is_dir():
@@ -321,7 +323,18 @@ def _check_folder(path: str) -> None:
         folder = folder.parent
     if not folder.is_dir():
         raise InputError(f"--out {path}: {folder} is no folder")
+    for name in Path(path).parts[len(folder.parts) :]:
+        _check_name(folder / name, f"--out {shown(path)}")
     _check_writable(folder, f"--out {path}")
+
+
+def _check_name(path: Path, what: str) -> None:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"{what}: {error.strerror}") from None
 
 
 def _check_writable(folder: Path, what: str) -> None:

@@ -195,6 +195,9 @@ class Trainer:
             on_epoch(row)
             if interruption.requested:
                 break
+        if self.history.epochs and not len(split.held_inputs):
+            # After the last step no other shows whether it went too far.
+            self.judge(split.inputs[:ROWS_AT_ONCE], split.targets[:ROWS_AT_ONCE])
 
     def _batches(self, n: int, epoch: int) -> list[list[int]]:
         """The samples in an order that depends on the seed and the epoch alone.
@@ -245,7 +248,10 @@ class Trainer:
         return float(loss.data), int(hits.sum())
 
     def judge(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """The loss and the accuracy on these samples, without learning from them."""
+        """The loss and the accuracy on these samples, without learning from them.
+
+        Diverged if the loss is no finite number.
+        """
         total, right = 0.0, 0
         with self.backend.no_grad():
             for i in range(0, len(inputs), ROWS_AT_ONCE):
@@ -253,6 +259,8 @@ class Trainer:
                 try:
                     outputs = self.model(inputs[i : i + ROWS_AT_ONCE])
                     total += float(self.objective(outputs, some).data) * len(some)
+                    if not math.isfinite(total):
+                        raise ArithmeticError(f"the loss is {total}")
                 except (ArithmeticError, ValueError) as error:
                     raise Diverged(f"training diverged ({error}); try a smaller --lr") from error
                 right += int((self.objective.chosen(np.asarray(outputs.data)) == some).sum())
