@@ -855,6 +855,7 @@ for name, call, says in (
     ("Neuron(-1)", lambda m: m.Neuron(-1), "n_in must be 1 or more, got -1"),
     ("Layer(0, 2)", lambda m: m.Layer(0, 2), "n_in must be 1 or more, got 0"),
     ("Layer(2, 0)", lambda m: m.Layer(2, 0), "n_out must be 1 or more, got 0"),
+    ("Layer(2, 2**63)", lambda m: m.Layer(2, 2**63), "n_out is more than there is memory for"),
 ):
     bad("nn", "3.1", name, ValueError, call, exactly=says)
 for name, call, says in (
@@ -1010,6 +1011,7 @@ for name, says, change in (
         lambda s: s.update({"layers.0.bias": [0.0, 0.0]}),
     ),
     ("a str", ("layers.0.bias",), lambda s: s.update({"layers.0.bias": [0.0, 0.0, "x"]})),
+    ("None", ("holds None",), lambda s: s.update({"layers.0.bias": [0.0, 0.0, None]})),
 ):
     bad("nn", "3.8", f"load_state_dict: {name}", ValueError, misfit(change), *says)
 for thing in (None, [1.0], "weights.safetensors"):
@@ -1169,6 +1171,7 @@ for name, change in (
     ("moments of another length", lambda s: s.update(first_moment=[0.0])),
     ("without second_moment", lambda s: s.pop("second_moment")),
     ("negative lr", lambda s: s.update(lr=-1.0)),
+    ("a str as lr", lambda s: s.update(lr="0.1")),
     ("negative step", lambda s: s.update(step=-1)),
 ):
     bad("optim", "4.3", f"Adam.load_state_dict: {name}", ValueError, other_state(change))

@@ -98,6 +98,8 @@ def test_dot_is_traced_as_multiplies_and_adds(backend):
     for name in ("data", "grad", "op", "operands"):
         with pytest.raises(AttributeError):
             setattr(inside[0], name, 0.0)
+    assert repr(inside[0]) == "Scalar(6.0, grad=10.0, op='*')"
+    assert (inside[0]._op, inside[0]._prev) == (inside[0].op, inside[0].operands), "as micrograd"
     nodes, edges = backend.trace(y, fused=True)
     assert ops(nodes) == [""] * 5 + ["dot"] and nodes[-1] is y and len(edges) == 5
 
@@ -113,6 +115,11 @@ def test_dot_of_numbers_and_values_is_traced(backend):
         ("* 5.0", 20.0),
         ("+", 26.0),
     ]
+    # What is made of numbers alone is one number, and added where the next operation is.
+    nodes, _ = backend.trace(backend.dot([2.0, 4.0, w[0]], [3.0, 5.0, 7.0]))
+    assert [(n.op, n.data) for n in nodes] == [("", 2.0), ("* 7.0", 14.0), ("+ 26.0", 40.0)]
+    nodes, _ = backend.trace(backend.dot([w[0], 2.0], [7.0, 3.0]))
+    assert [(n.op, n.data) for n in nodes] == [("", 2.0), ("* 7.0", 14.0), ("+ 6.0", 20.0)]
 
 
 def test_a_bias_alone_is_traced(backend):
@@ -867,6 +874,25 @@ def test_explore_starts_with_boxes_that_can_be_drawn(backend):
     held = content(backend.explore(v))
     assert held["level"] == 4 and 50 < len(held["groups"]) <= 100
     assert all(node["group"] >= 0 for node in held["nodes"])
+    held = content(backend.explore(backend.Vector([0.5] * 150).sum()))
+    assert held["level"] == 0 and len(held["nodes"]) == 151, "many, and nothing that folds"
+
+
+def test_explore_cuts_many_samples_into_parts(backend):
+    """Rule 5.9: a sample is not taken apart for it."""
+    neuron = backend.Neuron(1, seed=1)
+    held = content(backend.explore(backend.mean([neuron([k / 10]) for k in range(320)])))
+    groups = held["groups"]
+    samples = [group for group in groups if group["level"] == 3]
+    assert held["level"] == 4 and len(samples) == 320
+    assert all(groups[sample["parent"]]["name"].startswith("part ") for sample in samples)
+
+
+def test_explore_gives_no_name_twice(backend):
+    """Rule 5.9: what a person calls a node, it calls no other."""
+    x, y = backend.Value(2.0, label="x1"), backend.Value(3.0)
+    held = content(backend.explore([x * y, x + y]))
+    assert [node["name"] for node in held["nodes"]] == ["x1", "x2", "v1", "v2"]
 
 
 # Tape ----------------------------------------------------------------------------------------
@@ -939,6 +965,9 @@ def test_tape_set(backend):
         tape.set(x, [1.0, 2.0, 3.0])
     with pytest.raises(TypeError):
         tape.set(x, [7.0, "a"])
+    for few in (x, x[:1]):
+        with pytest.raises(TypeError, match=r"from a sequence of numbers, got 7.0 \(float\)"):
+            tape.set(few, 7.0)
     assert [v.data for v in x] == [3.0, 1.0], "a bad set changes nothing"
 
 
@@ -1019,6 +1048,15 @@ def test_gradcheck_finds_nothing_where_all_is_right(backend):
     assert (a.data, b.data, a.grad, b.grad) == (0.7, -1.3, 5.0, 0.0), (
         "data and grad are afterwards what they were"
     )
+
+
+def test_gradcheck_says_what_it_has_checked(backend):
+    """Rule 5.4: where all is right too, and where there is nothing."""
+    x = [backend.Value(0.5, label="x"), backend.Value(2.0)]
+    text = str(backend.gradcheck(lambda x, y: x * y, x))
+    assert re.match(r"all 2 gradients agree, the least close input \d", text)
+    report = backend.gradcheck(lambda v: v.sum() + x[0], [backend.Vector([])])
+    assert report and str(report) == "no gradients to check: the inputs are empty"
 
 
 def test_gradcheck_finds_a_gradient_that_is_slightly_wrong(backend):
@@ -1298,6 +1336,10 @@ def test_changed_data_that_nothing_can_be_computed_of(backend):
     y = x.log()
     x.data = -2.0
     only(backend.diagnose(y), "data changed", "log holds 0.6931", "cannot compute log(-2.0)")
+    x.data = 1.0
+    y = x * 1e200
+    x.data = 1e200
+    only(backend.diagnose(y), "data changed", "holds 1e+200", "as they are now give inf")
 
 
 @pytest.mark.parametrize("row", [*UNARY, *BINARY], ids=lambda row: row.name)
@@ -1369,11 +1411,30 @@ def test_dead_relus(backend):
     assert not backend.diagnose(with_few_samples), "four samples say nothing about a unit"
 
 
+def test_units_that_cannot_be_told(backend):
+    """Rule 5.10: single Values that share no weight near enough to the relu; of an array it is the
+    last axis.
+    """
+    outputs = []
+    for k in range(9):
+        v = backend.Value(-1.0 - 0.001 * k)
+        for _ in range(300):
+            v = v + v
+        outputs.append(v.relu())
+    assert not backend.diagnose(outputs)
+    rows = backend.Vector([[-5.0 + 0.001 * k, 2.0 * k] for k in range(9)])
+    assert kinds(backend.diagnose(rows.relu())) == (["dead relu"] if backend.arrays else [])
+    assert not backend.diagnose(backend.Vector([]) * 2.0)
+
+
 def test_a_dead_relu_of_single_values(backend):
     """Rule 5.10: what the samples share tells the unit."""
     w, b = backend.Value(1.0, label="w"), backend.Value(-300.0, label="b")
     outputs = [(w * x + b).relu() for x, _ in points()[0]]
     only(backend.diagnose(sum(outputs)), "dead relu", "lies between -30")
+    u = backend.Value(-300.0, label="u")
+    outputs = [(b * (1.0 + x / 1000) + u * (1.0 + x / 500)).relu() for x, _ in points()[0]]
+    only(backend.diagnose(sum(outputs)), "dead relu", "lies between -60")
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
@@ -1408,6 +1469,30 @@ def test_the_first_number_that_is_not_finite(backend):
     a.data = float("nan")
     x = backend.Value(float("inf"), label="x")
     assert only(backend.diagnose((x * 2.0).tanh() + x), "not finite", "x is inf").nodes == ("x",)
+
+
+# How it is written, and what to do.
+FORMULAS = {
+    "a number after": (lambda a: a(1e200) * 1e200, "a * 1e+200 = 1e+200 * 1e+200 = inf", "smaller"),
+    "a quotient": (lambda a: a(1e200) / 1e-200, "a / 1e-200 = 1e+200 / 1e-200 = inf", "smaller"),
+    "a number before": (lambda a: 1e200 / a(1e-200), "1e+200 / a = 1e+200 / 1e-200 = inf", "small"),
+    "a function": (lambda a: a(1.0).maximum(math.inf), "maximum(a, inf) = maximum(1, inf)", ""),
+    "log": (lambda a: spoiled(a(2.0).log()), "log(a) = log(2) = nan", "inside its domain"),
+    "exp": (lambda a: spoiled(a(2.0).exp()), "exp(a) = exp(2) = nan", "keep what exp is taken of"),
+}
+
+
+def spoiled(value):
+    value.data = math.nan
+    return value
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
+def test_how_a_number_came_about_that_is_not_finite(kind, backend):
+    """Rule 5.10: as one would write it."""
+    f, formula, advice = FORMULAS[kind]
+    found = backend.diagnose(f(lambda x: backend.Value(x, label="a")) * 2.0)
+    only(found, "not finite", f": {formula}", advice)
 
 
 def test_a_network_whose_numbers_are_not_finite(backend):
@@ -1452,6 +1537,12 @@ def test_a_gradient_that_is_infinite_where_data_are_not(backend):
     later = x * 3.0
     later.backward()
     only(backend.diagnose(later, [x]), "gradient not finite", "left from an earlier pass")
+    x = backend.Value(1e-200, label="x")
+    for y in ((backend.Vector([1.0, 2.0]) / x).sum(), backend.Vector([4.0, 0.0]).sqrt().sum()):
+        only(backend.diagnose(y), "gradient not finite", "inf, though the root is finite")
+    y = (x * 2.0).tanh()
+    y.backward(math.inf)
+    assert not backend.diagnose(y), "who gives inf gets it"
 
 
 def test_parameters_that_the_root_does_not_depend_on(backend):
@@ -1553,6 +1644,15 @@ def test_weights_that_are_kept_small(backend, strength):
         for p in parameters:
             p.data -= 0.5 * p.grad
         assert not backend.diagnose(loss) and not backend.diagnose(loss, training.model)
+
+
+def test_a_small_step_of_a_single_weight(backend):
+    """Rule 5.10: seen in its product, and not in its gradient."""
+    w = backend.Value(0.5, label="w")
+    f = (w * backend.Value(0.3).tanh() + 1.0) ** 2
+    f.backward()
+    w.data -= 1e-9
+    assert not backend.diagnose(f, [w])
 
 
 def test_one_sample_at_a_time(backend):

@@ -3,6 +3,8 @@
 import re
 from importlib import resources
 
+import pytest
+
 from pure_python.explorer.graphviz_script import graphviz_script
 
 FOLDER = resources.files("pure_python.explorer")
@@ -19,6 +21,13 @@ def test_the_script_can_be_inlined():
     assert re.search(rf"\b{name[1]}=class \w+{{[^}}]*}}static load\(", script), (
         "Graphviz is the class that has load()"
     )
+
+
+def test_another_file_is_not_taken_for_it(tmp_path, monkeypatch):
+    (tmp_path / "graphviz.js").write_text("const a = 1; export{a as Other};")
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path)
+    with pytest.raises(RuntimeError, match=r"does not end in `export\{... as Graphviz"):
+        graphviz_script()
 
 
 def test_whose_it_is_stands_beside_it():

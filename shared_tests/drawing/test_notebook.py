@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import pure_python.graph.digraph  # noqa: F401  # which drawing imports when it is asked for one
 from pure_python import Value, draw_dot
 
 LIBRARY = "globalThis.trigradGraphviz ??="
@@ -28,6 +29,13 @@ def test_the_dot_program_draws_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     shown = draw_dot(Value(2.0) * 3.0)._repr_mimebundle_()
     assert list(shown) == ["image/svg+xml"] and "-Tsvg" in shown["image/svg+xml"]
+
+
+def test_without_the_python_package_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    monkeypatch.delitem(sys.modules, "pure_python.graph.digraph")
+    with pytest.raises(ImportError, match="python -m pip install graphviz"):
+        draw_dot(Value(2.0))
 
 
 def test_no_text_ends_the_script(no_dot):

@@ -6,15 +6,17 @@ A short form of `nox -s files`, whose code this runs; what that found has tests 
 import json
 import math
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cases import hostile_files
-from pure_python.state import read_safetensors, write_safetensors
-from pure_python.state.weights import MOST_PARTS
+from pure_python.state import read_safetensors, weights, write_safetensors
+from pure_python.state.weights import MOST_HEADER_BYTES, MOST_PARTS
 from pure_python.training import checkpoint, limits
 from pure_python.training.errors import InputError
 from pure_python.training.run import Run, Source
@@ -64,6 +66,14 @@ FOREIGN = {
     "zeros": (bytes(100), "its header cannot be read (Expecting value"),
     "nested": (hostile_files.joined(b"[" * 99_999, b""), "its header is nested too deeply"),
     "list": (hostile_files.joined(b"[]", b""), "its header is no JSON object"),
+    "metadata": (
+        hostile_files.joined(b'{"__metadata__":{"a":1}}', b""),
+        "its metadata are not texts by name",
+    ),
+    "half a character": (
+        hostile_files.joined(b'{"\\ud800":{}}', b""),
+        "the name '\\ud800' is no text",
+    ),
     "double": (
         hostile_files.joined(b'{"a":{"dtype":"F64","dtype":"F32"}}', b""),
         "its header cannot be read (dtype stands there twice)",
@@ -73,6 +83,35 @@ FOREIGN = {
         f"its header has more than {MOST_PARTS} names, lists and numbers",
     ),
 }
+
+
+def test_a_header_that_is_too_long(path):
+    """In a file with a hole in it, which takes no place on the disk."""
+    with open(path, "wb") as file:
+        file.write((MOST_HEADER_BYTES + 1).to_bytes(8, "little"))
+        file.truncate(MOST_HEADER_BYTES + 9)
+    with pytest.raises(ValueError, match="its header has 100000001 bytes, 100000000 are allowed"):
+        read_safetensors(path)
+
+
+def test_a_file_that_is_cut_short_while_it_is_read(path):
+    write_safetensors(path, {"a": [0.5] * 50_000})
+    with pytest.raises(ValueError, match="it was cut short while it was read"):
+        read_safetensors(path, lambda *described: os.truncate(path, 100_000))
+
+
+def test_a_machine_that_has_the_other_byte_order(path, monkeypatch):
+    """There numbers are turned as they are written, and turned back as they are read."""
+    other = {"little": "big", "big": "little"}[sys.byteorder]
+    monkeypatch.setattr(weights, "sys", SimpleNamespace(byteorder=other))
+    write_safetensors(path, {"a": [1.0, -2.5]})
+    assert Path(path).read_bytes().endswith(struct.pack(">2d", 1.0, -2.5))
+    assert read_safetensors(path)[0] == {"a": [1.0, -2.5]}
+
+
+def test_a_name_that_cannot_be(backend):
+    with pytest.raises(ValueError, match=r"'a\\x00b': embedded null byte"):
+        backend.MLP(2, [1]).load("a\0b")
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
@@ -275,6 +314,13 @@ def test_a_file_larger_than_the_memory(run, path, monkeypatch):
         checkpoint.read(path)
 
 
+def test_a_file_that_holds_more_than_the_network(run, path):
+    state, metadata = read_safetensors(path)
+    write_safetensors(path, state | {"layers.2.bias": [1.0]}, metadata)
+    with pytest.raises(InputError, match="the weights are not those of the network"):
+        checkpoint.read(path)
+
+
 @pytest.mark.parametrize(
     "optimizer, message",
     [
@@ -284,6 +330,10 @@ def test_a_file_larger_than_the_memory(run, path, monkeypatch):
             "13 numbers are expected, there are 1",
         ),
         ('{"kind": "Adam", "step": 1, "first_moment": {}}', "a list of numbers is expected"),
+        (
+            '{"kind": "Adam", "step": 1, "first_moment": [1' + "0" * 400 + "]}",
+            "finite numbers are expected",
+        ),
     ],
 )
 def test_a_state_that_does_not_fit_leaves_the_weights_too(optimizer, message, run, path):

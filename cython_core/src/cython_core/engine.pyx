@@ -2970,7 +2970,7 @@ cdef int recompute(Cell *c, bint partly) except -1:
 cdef list flattened(object numbers):
     cdef list flat = []
     if not is_sequence(numbers):
-        return [numbers]
+        raise TypeError(f"leaves are set from a sequence of numbers, got {describe(numbers)}")
     if PyObject_CheckBuffer(numbers) and hasattr(numbers, "tolist"):
         numbers = numbers.tolist()  # far quicker than one by one
     for row in numbers:

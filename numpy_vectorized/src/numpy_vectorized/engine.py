@@ -2670,6 +2670,8 @@ class Tape:
         """
         if isinstance(leaves, Value):
             leaves, values = [leaves], [values]
+        if not is_sequence(values):
+            raise TypeError(f"leaves are set from a sequence of numbers, got {describe(values)}")
         leaves, values = list(leaves), list(values)
         if len(leaves) != len(values):
             raise ValueError(f"{len(leaves)} leaves cannot be set from {len(values)} numbers")

@@ -992,7 +992,7 @@ def after_fork() -> None:
     walking = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows alone has no forks
     os.register_at_fork(after_in_child=after_fork)
 
 
@@ -1155,21 +1155,15 @@ class Reduction:
         self.slopes = slopes
 
     def __call__(self, arguments: list[Any], *constants: Any) -> Value:
-        data = self.compute(data_of(arguments), constants)
+        data = self.value(data_of(arguments), *constants)
         return record(data, self, values_among(arguments), (arguments, constants))
-
-    def compute(self, xs: list[float], constants: tuple[Any, ...]) -> float:
-        try:
-            return self.value(xs, *constants)
-        except ArithmeticError as error:
-            fail(error, f"{self.name}({reprlib.repr(xs)})")
 
     def operation_name(self, node: Value) -> str:
         return self.name
 
     def recompute(self, node: Value) -> None:
         arguments, constants = node._context
-        node._data = self.compute(data_of(arguments), constants)
+        node._data = self.value(data_of(arguments), *constants)
 
     def backward(self, node: Value) -> None:
         arguments, constants = node._context
@@ -1723,5 +1717,5 @@ def check_leaf(value: Value) -> None:
 
 def flattened(numbers: Any) -> list[Any]:
     if not is_sequence(numbers):
-        return [numbers]
+        raise TypeError(f"leaves are set from a sequence of numbers, got {describe(numbers)}")
     return [number for row in numbers for number in (row if is_sequence(row) else [row])]

@@ -52,11 +52,8 @@ class Groups:
         """The finest level that can be taken in."""
         levels = [0, *sorted({group.level for group in self.all})]
         counts = [(level, len({self.box(node, level) for node in nodes})) for level in levels]
-        for limit in (READABLE, DRAWN):
-            for level, count in counts:
-                if count <= limit:
-                    return level
-        return levels[-1]
+        # `groups_of` sees to it that the coarsest is not above DRAWN.
+        return next(lv for limit in (READABLE, DRAWN) for lv, count in counts if count <= limit)
 
 
 def groups_of(graph: Graph, operands: Operands, forward: list[Node]) -> Groups:

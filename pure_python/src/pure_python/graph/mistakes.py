@@ -315,7 +315,7 @@ def gradient_not_finite(graph: Graph, given: dict[Node, Any], ran: bool) -> Iter
                 f"times the gradient above it, {short(factor)}"
             )
         value = own[operand][index] if index else own[operand]
-        value = short(float(value)) if not hasattr(value, "shape") else "nan or inf"
+        value = "nan or inf" if getattr(value, "ndim", 0) else short(float(value))
         yield Finding(
             "gradient not finite",
             (name,),

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-if sys.platform != "win32":  # there a file that somebody has open cannot be removed anyway
+# On Windows a file that somebody has open cannot be removed anyway.
+if sys.platform != "win32":  # pragma: no branch - the other one is taken there alone
     import fcntl
 
 # Of the name of a file, what its draft is called after: a name has at most 255 bytes.

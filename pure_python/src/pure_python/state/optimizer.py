@@ -101,7 +101,7 @@ class OptimizerState:
 
     def _values_of(self, entry: Any) -> Iterable[Any]:
         """The Values behind an entry of params: itself, or the scalars of a Vector."""
-        return (entry,)
+        raise NotImplementedError
 
     def _zeros(self) -> Any:
         return [0.0] * len(self.params)
