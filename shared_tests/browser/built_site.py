@@ -5,8 +5,6 @@ Its name keeps it out of the other sessions, where no site is built.
 
 from pathlib import Path
 
-import pytest
-
 SITE = Path(__file__).parents[2] / "docs" / "_build" / "html"
 PAGES = sorted(SITE.rglob("*.html"))
 # What of the page is wider than the window and does not scroll in itself. On a narrow window Furo lets
@@ -27,14 +25,16 @@ def test_there_is_a_site():
     assert (SITE / "index.html").exists(), "build the site first: python -m nox -s docs"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(SITE)))
-def test_a_page(page, path):
+def test_every_page(page):
     """The fixture fails what logs an error or asks the network for anything."""
-    page.goto(path.as_uri())
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 844})
-        too_wide = page.evaluate(TOO_WIDE)
-        assert not too_wide, f"wider than {width} pixels: {too_wide}"
+    too_wide = {}
+    for path in PAGES:
+        page.goto(path.as_uri())
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            if parts := page.evaluate(TOO_WIDE):
+                too_wide[f"{path.relative_to(SITE)}, {width} pixels"] = parts
+    assert not too_wide, "\n".join(f"{where}: {parts}" for where, parts in too_wide.items())
 
 
 def test_the_search_finds(page):

@@ -32,8 +32,11 @@ def page(chromium):
     context = chromium.new_context(offline=True, viewport={"width": 1280, "height": 800})
     page = context.new_page()
     wrong = []
-    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    page.on("console", lambda m: m.type == "error" and wrong.append(f"console: {m.text}"))
+    page.on("pageerror", lambda error: wrong.append(f"error: {error} ({page.url})"))
+    page.on(
+        "console",
+        lambda m: m.type == "error" and wrong.append(f"console: {m.text} ({page.url})"),
+    )
     page.on(
         "request",
         lambda request: (
