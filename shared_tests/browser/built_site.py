@@ -3,7 +3,9 @@
 Its name keeps it out of the other sessions, where no site is built.
 """
 
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 SITE = Path(__file__).parents[2] / "docs" / "_build" / "html"
 PAGES = sorted(SITE.rglob("*.html"))
@@ -23,6 +25,38 @@ TOO_WIDE = """
 
 def test_there_is_a_site():
     assert (SITE / "index.html").exists(), "build the site first: python -m nox -s docs"
+
+
+class Links(HTMLParser):
+    """What a page links to and loads, and the names of its places."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.targets, self.places = set(), {""}
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("href", "src") and value:
+                self.targets.add(value)
+            elif name == "id":
+                self.places.add(value)
+
+
+def test_links_lead_somewhere():
+    """Within the site. Those to other sites are asked by `nox -s docs -- --links`."""
+    links = {path: Links(path) for path in PAGES}
+    lost = []
+    for path, page in links.items():
+        for target in page.targets:
+            url = urlsplit(target)
+            if url.scheme or url.netloc:
+                continue
+            file = (path.parent / unquote(url.path)).resolve() if url.path else path
+            there = links[file].places if file in links else {"", url.fragment}
+            if not file.is_file() or unquote(url.fragment) not in there:
+                lost.append(f"{path.relative_to(SITE)}: {target}")
+    assert not lost, "\n".join(lost)
 
 
 def test_every_page(page):

@@ -30,6 +30,7 @@ def chromium():
 def page(chromium):
     """A new page, of 1280 by 800. It must load nothing but files and log no error."""
     context = chromium.new_context(offline=True, viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(120_000)  # for a busy machine
     page = context.new_page()
     wrong = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error} ({page.url})"))
