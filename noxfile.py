@@ -20,6 +20,7 @@ BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
 TORCH = "torch==2.13.0"  # the reference of the tests: another version may differ in the last digit
 MICROGRAD = "micrograd==0.1.0"  # whose losses ours have to be
 SUITE = ("pytest>=8.4", "hypothesis>=6.100", "mpmath>=1.3")
+AT_ONCE = "pytest-xdist>=3.6"  # several processes for one run of pytest
 # pyperf: its file format and statistics tools for the times; psutil: resident memory; threadpoolctl:
 # which BLAS computed.
 BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
@@ -58,16 +59,19 @@ def conformance(session: nox.Session, backend: str) -> None:
 @nox.session
 def parity(session: nox.Session) -> None:
     """All three backends against each other, and all other tests: training, tensors, documents."""
-    install(session, *SUITE, MICROGRAD, torch=True, backends=BACKENDS, extras="training,playground")
+    suite = (*SUITE, AT_ONCE, MICROGRAD)
+    install(session, *suite, torch=True, backends=BACKENDS, extras="training,playground")
     elsewhere = ("conformance", "browser")
-    pytest(session, "shared_tests", *(f"--ignore=shared_tests/{folder}" for folder in elsewhere))
+    ignored = [f"--ignore=shared_tests/{folder}" for folder in elsewhere]
+    pytest(session, "shared_tests", *ignored, *TWO_PROCESSES)
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
     """What we show in pages and notebooks, in headless Chromium with the network off."""
-    install(session, *SUITE, *BROWSER, backends=BACKENDS, extras="training,playground")
-    pytest(session, "shared_tests/browser")
+    suite = (*SUITE, AT_ONCE, *BROWSER)
+    install(session, *suite, backends=BACKENDS, extras="training,playground")
+    pytest(session, "shared_tests/browser", *TWO_PROCESSES)
 
 
 @nox.session
@@ -335,6 +339,10 @@ def long_run(session: nox.Session, name: str) -> None:
     session.run(*run, env={"PYTHONPATH": "shared_tests"})
 
 
+# A file's tests go to one process, which makes once what they share.
+TWO_PROCESSES = ("--numprocesses=2", "--dist=loadfile")
+
+
 def pytest(session: nox.Session, *arguments: str) -> None:
     session.run("python", "-m", "pytest", *arguments, *session.posargs)
 
@@ -357,7 +365,9 @@ def install(
         if installed.get(what) == state:
             session.log(f"{what}: unchanged, not installed again")
             return
-        done = session.run_install("python", "-m", "pip", "install", *arguments, silent=True)
+        # Compiled on import: of PyTorch, for one, a test imports the smaller part.
+        command = ("python", "-m", "pip", "install", "--no-compile", *arguments)
+        done = session.run_install(*command, silent=True)
         if done is not None:  # None: nox was told to install nothing
             installed[what] = state
             record.write_text(json.dumps(installed))

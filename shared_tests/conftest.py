@@ -19,12 +19,13 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 import interface_stub
 
 pytest_plugins = ["course.plugin"]  # --step N
 
+NO_SHRINKING = [phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)]
 settings.register_profile(
     "trigrad",
     deadline=None,
@@ -32,6 +33,8 @@ settings.register_profile(
     derandomize=True,  # a change of the code, not luck, decides whether the suite passes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+# For tests of the tests: to see that a fault is found, its smallest example is not needed.
+settings.register_profile("no_shrinking", parent=settings.get_profile("trigrad"), phases=NO_SHRINKING)
 settings.load_profile("trigrad")
 
 OURS = {"pure_python": "pure", "numpy_vectorized": "numpy", "cython_core": "cython"}

@@ -24,10 +24,14 @@ class Run:
         return self.failures[found[0]]
 
 
-def run_suite(folder: Path, module: str, *chapters: str) -> Run:
-    """Run chapters of the suite, or all of it, on a module that lies in the folder."""
-    files = [next(SUITE.glob(f"test_*_{chapter}.py")) for chapter in chapters] or [SUITE]
-    return run_pytest(folder, *map(str, files), "--backend", module)
+def run_suite(folder: Path, module: str, *parts: str) -> Run:
+    """Run parts of the suite on a module that lies in the folder: "value", or "value::test_a_sum"."""
+    return run_pytest(folder, *map(whole_name, parts), "--backend", module)
+
+
+def whole_name(part: str) -> str:
+    chapter, *test = part.split("::")
+    return "::".join([str(next(SUITE.glob(f"test_*_{chapter}.py"))), *test])
 
 
 def run_pytest(folder: Path, *arguments: str) -> Run:
@@ -42,6 +46,7 @@ def run_pytest(folder: Path, *arguments: str) -> Run:
             f"--junitxml={report}",
             "-p",
             "no:cacheprovider",
+            "--hypothesis-profile=no_shrinking",
         ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},

@@ -10,9 +10,11 @@ from cases.processes import run_script
 # Each script runs in a process of its own: recursion there may crash, and memory is measured.
 
 CHAIN = """
-import copy, pickle, time
+import copy, pickle
+from time import process_time  # others on this machine change nothing
+m.draw_dot(m.Value(1.0))  # loads libraries
 x = m.Value(1.0)
-start = time.perf_counter()
+start = process_time()
 acc = m.Value(0.0)
 middle = None
 tag = "".join(["a label ", "that is counted"])
@@ -24,13 +26,13 @@ for i in range(n):
 result["data"] = acc.data
 acc.backward()
 result["grad"] = x.grad
-result["per node"] = (time.perf_counter() - start) / n
-start = time.perf_counter()
+built = process_time() - start
+start = process_time()
 try:
     m.draw_dot(acc)
 except ValueError as error:
     result["refusal"] = str(error)
-result["seconds to refuse"] = time.perf_counter() - start
+result["refused in"] = (process_time() - start) / built
 result["copies"] = [copy.copy(acc).data, copy.deepcopy(acc).data, pickle.loads(pickle.dumps(acc)).data]
 if traced:
     nodes, edges = m.trace(acc)
@@ -50,8 +52,9 @@ def check_chain(backend, n, traced):
     assert "max_nodes" in got.get("refusal", ""), (
         "drawing it should be refused with a ValueError that names max_nodes"
     )
-    assert got["seconds to refuse"] < 1.0, (
-        f"refusing took {got['seconds to refuse']:.1f} s: do not walk the whole graph"
+    assert got["refused in"] < 0.2, (
+        f"refusing took {got['refused in']:.2f} of the time that the graph and its gradients took: "
+        "do not walk all of it"
     )
     assert got["copies"] == [n, n, n]
     assert not traced or got["traced"] == [2 + n, 2 * n]

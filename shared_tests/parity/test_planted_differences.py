@@ -64,6 +64,7 @@ DIFFERENCES = {
 def test_a_planted_difference_is_found(difference, tmp_path):
     code, file, test = DIFFERENCES[difference]
     (tmp_path / "planted_difference.py").write_text(code)
-    run = run_pytest(tmp_path, str(HERE / f"test_{file}.py"), "-p", "planted_difference")
+    where = f"{HERE / f'test_{file}.py'}::{test.partition('[')[0]}"
+    run = run_pytest(tmp_path, where, "-p", "planted_difference")
     assert run.code == 1, f"pytest ended with {run.code}:\n{run.text[-2000:]}"
     run.message_of(test)
