@@ -339,8 +339,8 @@ def long_run(session: nox.Session, name: str) -> None:
     session.run(*run, env={"PYTHONPATH": "shared_tests"})
 
 
-# A file's tests go to one process, which makes once what they share.
-TWO_PROCESSES = ("--numprocesses=2", "--dist=loadfile")
+# Each begins with one half of the tests, in their order; who is done first takes of the other.
+TWO_PROCESSES = ("--numprocesses=2", "--dist=worksteal")
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
