@@ -273,6 +273,20 @@ def packages(session: nox.Session) -> None:
     session.run(*run, env={"PYTHONPATH": "shared_tests"})
 
 
+@nox.session(name="release-check")
+def release_check(session: nox.Session) -> None:
+    """Versions, changes, archives and documents say the same; `-- --tag v1.2.3`: and it is ready."""
+    # twine: what the index would refuse, such as a description that it cannot show.
+    install(session, "build>=1.2", "twine>=6.1", "packaging>=24")
+    dist = Path(session.create_tmp(), "dist")
+    shutil.rmtree(dist, ignore_errors=True)
+    for backend in BACKENDS:
+        command = ("python", "-m", "build", f"--outdir={dist}", backend)
+        session.run(*command, silent=True, env=time_of_commit(session))
+    session.run("twine", "check", "--strict", *sorted(map(str, dist.iterdir())))
+    session.run("python", "shared_tests/release/consistency.py", *session.posargs, str(dist))
+
+
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Wheels of cython_core for this system, tested, into dist/wheels; on Linux in containers."""

@@ -34,7 +34,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 # For tests of the tests: to see that a fault is found, its smallest example is not needed.
-settings.register_profile("no_shrinking", parent=settings.get_profile("trigrad"), phases=NO_SHRINKING)
+settings.register_profile(
+    "no_shrinking", parent=settings.get_profile("trigrad"), phases=NO_SHRINKING
+)
 settings.load_profile("trigrad")
 
 OURS = {"pure_python": "pure", "numpy_vectorized": "numpy", "cython_core": "cython"}
