@@ -296,6 +296,22 @@ def test_a_draft_that_is_being_written_is_not_removed(tmp_path):
     assert named(tmp_path) == ["a"]
 
 
+def test_a_draft_that_another_removes_before_it_is_locked(tmp_path, monkeypatch):
+    """It took it for one that was left; there is another then."""
+    lock, removed = files.lock, []
+
+    def late(file, waiting):
+        if not removed:
+            removed.append(file.name)
+            os.unlink(file.name)
+        lock(file, waiting)
+
+    monkeypatch.setattr(files, "lock", late)
+    write(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"new" and named(tmp_path) == ["a"]
+    assert Path(removed[0]).name.startswith(".a.")
+
+
 def test_threads_that_write_the_same_file(tmp_path):
     contents = [bytes([k]) * 10_000 for k in range(8)]
     failed = []

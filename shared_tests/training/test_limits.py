@@ -60,7 +60,8 @@ def test_the_estimate_is_not_below_what_training_takes(backend):
 def machine(tmp_path, monkeypatch):
     """machine(path=content, …): a system that says this in these files, and nothing in others."""
 
-    def machine(files: dict[str, str], limit: int = resource.RLIM_INFINITY):
+    def machine(files: dict[str, str], limit: int | None = None):
+        limit = resource.RLIM_INFINITY if limit is None else limit
         for path, content in files.items():
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).write_text(content)
@@ -80,14 +81,14 @@ PAGES = {"proc/self/statm": "20 10 5 1 0 9 0\n"}
 @pytest.mark.parametrize(
     "files, limit, free",
     [
-        (LINUX, -1, 500 * 1024),
-        (LINUX | CONTAINER, -1, 120_000),
-        (LINUX | CONTAINER | {"sys/fs/cgroup/memory.max": "max\n"}, -1, 500 * 1024),
+        (LINUX, None, 500 * 1024),
+        (LINUX | CONTAINER, None, 120_000),
+        (LINUX | CONTAINER | {"sys/fs/cgroup/memory.max": "max\n"}, None, 500 * 1024),
         (LINUX | PAGES, 200_000, 200_000 - 20 * 4096),
         (LINUX | PAGES, 1000, 0),
         (LINUX, 200_000, 500 * 1024),
-        ({}, -1, 3000 * 4096),
-        ({"proc/meminfo": "MemTotal: 900 kB\n"}, -1, 3000 * 4096),
+        ({}, None, 3000 * 4096),
+        ({"proc/meminfo": "MemTotal: 900 kB\n"}, None, 3000 * 4096),
     ],
     ids=[
         "a machine", "a container", "a container without a limit", "a limit", "a limit reached",
