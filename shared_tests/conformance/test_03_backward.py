@@ -309,6 +309,16 @@ def test_no_grad(backend):
     assert (a * 3.0).operands == (a,), "an exception that leaves the block ends no_grad as well"
 
 
+def test_leaving_a_no_grad_that_was_never_entered(backend):
+    """It ends nothing: neither recording nor the block around it."""
+    a = backend.Value(2.0)
+    backend.no_grad().__exit__(None, None, None)
+    assert (a * 3.0).operands == (a,)
+    with backend.no_grad():
+        backend.no_grad().__exit__(None, None, None)
+        assert (a * 3.0).operands == ()
+
+
 def test_no_grad_as_a_decorator(backend):
     """Rule 1.13."""
 

@@ -75,6 +75,9 @@ def test_a_large_csv_file_is_shown_in_part():
     assert len(points) == MOST_POINTS and points.classes == ("0", "1", "2")
 
 
+TOO_WIDE = "\n".join([",".join(f"c{k}" for k in range(1001)), ",".join("1" * 1001), ""]).encode()
+
+
 @pytest.mark.parametrize(
     ("content", "columns", "says"),
     [
@@ -82,6 +85,7 @@ def test_a_large_csv_file_is_shown_in_part():
         (b"\x00\x01\x02\x00", None, "not a text file"),
         (b"a,b\n1,2\n", None, "a third column"),
         (b"a,b,c\n1,x,y\n", None, "two columns of numbers"),
+        (TOO_WIDE, None, "1001 columns are more than"),
         (b"a,b,c\n1,2,3\n1,2\n", None, "line 3"),
         (b"a,b,c\n1,2,u\n2,3,u\n", ("a", "b", "c"), "1 different"),
         (FLOWERS.encode(), ("petal", "petal", "kind"), "three different"),

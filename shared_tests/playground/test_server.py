@@ -621,6 +621,17 @@ def test_a_csv_file_and_its_columns(quiet):
         page.obey({"type": "delete", "data": page.data - 1, "index": 0})
 
 
+def test_another_backend_is_taken_by_the_process_that_is_there(quiet):
+    said = []
+    page = session.Session(Settings(), said.append)
+    (trainer,) = page.processes.values()
+    page.obey({"type": "settings", "changes": {"backend": "cython_core"}})
+    assert page.processes == {"cython_core": trainer} and not trainer.ended
+    command, _, settings, _ = trainer.told[-1]
+    assert (command, settings.backend) == ("change", "cython_core")
+    assert told_states(said)[-1]["settings"]["backend"] == "cython_core"
+
+
 def test_a_backend_that_is_not_installed(quiet, monkeypatch):
     monkeypatch.setattr(session, "installed_backends", lambda: ("pure_python",))
     page = session.Session(Settings(), [].append)

@@ -1,9 +1,11 @@
 """The tensor extension, rules 6.1 to 6.3: arrays and their gradients against PyTorch."""
 
 import copy
+import itertools
 import math
 import pickle
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -20,10 +22,12 @@ from numpy_vectorized import (
     Tape,
     Value,
     Vector,
+    backward_steps,
     binary_cross_entropy_with_logits,
     concatenate,
     cross_entropy,
     diagnose,
+    dot,
     gradcheck,
     hinge_loss,
     linear,
@@ -437,6 +441,10 @@ def test_concatenate_what_does_not_fit():
         concatenate([Value(np.ones((2, 3))), Value(np.ones((2, 4)))])
     with pytest.raises(ValueError, match="shape"):
         stack([Value([1.0, 2.0]), Value([1.0])])
+    with pytest.raises(ValueError, match="as many axes"):
+        concatenate([Value(np.ones((2, 3))), Value(np.ones(3))])
+    with pytest.raises(ValueError, match="axis 2 of a result with 2 axes"):
+        stack([Value([1.0]), Value([2.0])], axis=2)
 
 
 def test_where():
@@ -455,6 +463,9 @@ def test_where():
         numbers((2, 1), seed=1),
     )
     agrees(lambda a: where(c, a, 0.0), lambda a: torch.where(t, a, 0.0), numbers((2, 3)))
+    agrees(lambda b: where(c, 0.0, b), lambda b: torch.where(t, 0.0, b), numbers((2, 3)))
+    with pytest.raises(ValueError, match="cannot be combined"):
+        where(c, Value(np.ones((2, 3))), Value(np.ones(4)))
     x = Value([1.0, -2.0])
     where(x > 0, x * 2.0, 5.0).sum().backward()
     expect(x.grad, [2.0, 0.0])
@@ -544,12 +555,15 @@ def test_labels_of_elements():
     v = Value([1.0, 2.0], label="w")
     v[1].label = "second"
     assert (v[0].label, v[1].label) == ("w[0]", "second")
+    with pytest.raises(TypeError, match="label must be a str"):
+        v[0].label = 3
 
 
 def test_membership():
     v = Value(np.ones((2, 3)))
     assert v[0, 1] in v[0] and v[1] in v
     assert v[1, 1] not in v[0] and Value(1.0) not in v[0] and v[1] not in v.T
+    assert 1.0 not in v[0] and v[0, 0] not in v
 
 
 # data and grad -------------------------------------------------------------------------------
@@ -562,6 +576,11 @@ def test_making_values():
     assert (v.shape, v.ndim, v.size, len(v), v.dtype) == ((2, 3), 2, 6, 2, np.float64)
     s = Value(2)
     assert (s.shape, s.ndim, s.size, type(s.data), type(s.grad)) == ((), 0, 1, float, float)
+    assert s.dtype == np.float64
+    fractions = Value(np.array([Fraction(1, 4), 2], dtype=object))
+    assert fractions.data.tolist() == [0.25, 2.0] and fractions.dtype == np.float64
+    with pytest.raises(TypeError, match="have a dtype"):
+        Vector([Value(1.0), Value(2.0)], dtype="float32")
     assert type(v.sum().data) is float and type(v[0, 0].data) is float
     assert [row.data.tolist() for row in v] == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
 
@@ -673,6 +692,31 @@ def test_custom_operations():
     a.zero_grad()
     norm.backward(2.0)
     assert a.grad.tolist() == [1.2, 1.6]
+    # A local gradient may be one number for a whole array, or one row for all of them.
+    m = Value(np.ones((2, 3)))
+    Value(6.0, (m,), "sum", local_grads=(1.0,)).backward(2.0)
+    assert (m.grad == 2.0).all()
+    Value(9.0, (m,), "weighted", local_grads=(np.array([1.0, 2.0, 3.0]),)).backward()
+    assert m.grad.tolist() == [[3.0, 4.0, 5.0]] * 2
+    sums = Value([2.0, 2.0, 2.0], (m,), "sums", local_grads=(np.ones((2, 3)),))
+    assert len(trace(sums)[1]) == 3 * 6, "what one element was made of is not known"
+
+
+def test_the_scalar_graph_of_a_custom_operation():
+    """Of an array out of an array, element by element; of a number out of an array, of all."""
+    a, b = Value([1.0, 2.0]), Value(3.0)
+    y = Value([7.0, 8.0], (a, b), "f", local_grads=([10.0, 20.0], 5.0))
+    norm = Value(5.0, (y,), "g", local_grads=(np.array([0.6, 0.8]),))
+    norm.backward()
+    _, edges = trace(norm)
+    assert [(operand.data, node.op) for operand, node in edges] == [
+        (1.0, "f"), (3.0, "f"), (2.0, "f"), (3.0, "f"), (7.0, "g"), (8.0, "g"),
+    ]  # fmt: skip
+    steps = [(step.node.op, step.operand.data, step.local) for step in backward_steps(norm)]
+    assert sorted(steps) == [
+        ("f", 1.0, 10.0), ("f", 2.0, 20.0), ("f", 3.0, 5.0), ("f", 3.0, 5.0),
+        ("g", 7.0, 0.6), ("g", 8.0, 0.8),
+    ]  # fmt: skip
 
 
 def test_arrays_on_the_left():
@@ -702,6 +746,15 @@ def test_row_by_row(ours, theirs, shape):
     agrees(ours, theirs, numbers(shape))
 
 
+def test_functions_of_numbers_alone():
+    """A node like any other, which gives to nobody."""
+    for y in (logsumexp([1.0, 2.0]), mse_loss([1.0, 2.0], [0.0, 3.0]), dot([1.0], [2.0])):
+        y.backward(3.0)
+        assert y.grad == 3.0 and y.operands == ()
+    with pytest.raises(ValueError, match="two sequences of scalars"):
+        dot(np.ones((2, 2)), [1.0, 2.0])
+
+
 @pytest.mark.parametrize("shape", [(3,), (5, 3)], ids=str)
 def test_attention(shape):
     agrees(
@@ -713,6 +766,18 @@ def test_attention(shape):
         numbers((4, 3), seed=1),
         numbers((4, 2), seed=2),
     )
+
+
+@pytest.mark.parametrize("kind", [np.array, Value], ids=["arrays", "Values"])
+def test_attention_of_wrong_sizes(kind):
+    query = kind(np.ones(2))
+    for keys, values, says in (
+        (np.ones((2, 3)), np.ones((2, 3)), "a query of 2 and a key of 3"),
+        (np.ones((2, 2, 2)), np.ones((2, 2, 2)), "a row for each key and value"),
+        (np.ones((3, 2)), np.ones((2, 2)), "as many keys as values"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            scaled_dot_product_attention(query, kind(keys), kind(values))
 
 
 def test_losses():
@@ -732,6 +797,9 @@ def test_losses():
         lambda s: cross_entropy(s, classes), lambda s: F.cross_entropy(s, torch.tensor(classes)), p
     )
     agrees(lambda s: cross_entropy(s, 2), lambda s: F.cross_entropy(s, torch.tensor(2)), p[0])
+    agrees(lambda u: mse_loss(p, u), lambda u: F.mse_loss(torch.tensor(p), u), t)
+    with pytest.raises(TypeError, match="targets are plain numbers"):
+        binary_cross_entropy_with_logits(Value(p), Value(t))
 
 
 def test_predictions_of_one_column():
@@ -803,6 +871,15 @@ def test_shapes_of_outputs():
         "layers.0.weight",
         "layers.0.bias",
     ]
+
+
+def test_a_neuron_takes_the_state_of_another():
+    """Whose bias is a single number, and an array of one in the state."""
+    one, other = Neuron(2, seed=1), Neuron(2, seed=2)
+    other.bias.data = 7.0
+    one.load_state_dict(other.state_dict())
+    assert one.bias.data == 7.0 and (one.weight.data == other.weight.data).all()
+    assert one([1.0, 2.0]).data == other([1.0, 2.0]).data
 
 
 def test_a_step_of_ones_own():
@@ -1036,6 +1113,14 @@ def test_float32_network(activation):
            wide(numbers((5, 3))).data, rtol=1e-4)  # fmt: skip
 
 
+def test_a_loss_of_float32_beside_targets_of_float64():
+    x = Value(numbers((2, 3)), dtype="float32")
+    loss = mse_loss(x * 1.0, numbers((2, 3), seed=1))
+    loss.backward()
+    assert x.grad.dtype == np.float32
+    expect(loss.data, np.mean((numbers((2, 3)) - numbers((2, 3), seed=1)) ** 2), rtol=1e-6)
+
+
 def test_dtypes():
     assert Value(np.ones(3, dtype=np.float32)).dtype == np.float64
     assert Value(0.1, dtype="float32").data == float(np.float32(0.1))
@@ -1077,6 +1162,53 @@ def test_the_scalar_graph_of_arrays():
     assert nodes[0] is b and nodes[-1] is y and len(edges) == 4
 
 
+def test_scalars_of_an_array_read_like_values():
+    """Also by micrograd's names, which drawings that were written for it ask for."""
+    y = 1.0 - Value([[2.0, 3.0]]) @ Value([[4.0], [5.0]])
+    y.backward()
+    nodes, _ = trace(y)
+    assert (nodes[-1].op, repr(nodes[-1])) == ("1.0 -", "Value(-22.0, grad=1.0)")
+    for node in nodes:
+        assert (node._op, list(node._prev)) == (node.op, list(node.operands))
+    assert (y.op, y[0, 0].op, y[0, 0].operands[0].data) == ("1.0 -", "1.0 -", 23.0)
+    assert y.detach().op == "" and (Value([[2.0]]) @ Value([[4.0]])).op == "dot"
+
+
+def test_local_gradients_of_elements():
+    """An element has those of the scalar that it is: of a product, of a joint array, of a choice."""
+    a, b, c = Value([[2.0, 3.0]]), Value([[4.0], [5.0]]), Value([[1.0]])
+    product = a @ b
+    both = concatenate([c * 2.0, product])
+    assert product[0, 0]._local_gradients() == (4.0, 5.0, 2.0, 3.0)
+    assert product._composition() is None
+    weights, inputs, *_ = product[0, 0]._composition()
+    assert [w.data for w in weights] == [2.0, 3.0] and [x.data for x in inputs] == [4.0, 5.0]
+    assert [both[i, 0].op for i in range(2)] == ["* 2.0", "dot"]
+    assert both[1, 0]._local_gradients() == (4.0, 5.0, 2.0, 3.0)
+    x, y = Value(2.0), Value(3.0)
+    assert where(True, x, y)._local_gradients() == (1.0, 0.0)
+    assert where(False, 1.0, y)._local_gradients() == (1.0,)
+
+
+def test_leaves_and_views_give_to_nobody():
+    x, gradients = Value([1.0, 2.0]), {}
+    for node in (x, x[0], x[::-1], Value(1.0)):
+        node._give(1.0, gradients)
+    assert gradients == {}
+
+
+@pytest.mark.parametrize(
+    "loss", [mse_loss, lambda p, t: cross_entropy(p, [0, 1])], ids=["mse", "ce"]
+)
+def test_the_scalar_graph_of_a_loss(loss):
+    p, t = Value([[1.0, 2.0], [3.0, 5.0]]), [[0.0, 1.0], [2.0, 3.0]]
+    root = loss(p, t)
+    root.backward()
+    steps = list(backward_steps(root))
+    assert [step.operand.data for step in steps] == [5.0, 3.0, 2.0, 1.0]
+    expect([step.contribution for step in steps], p.grad.ravel()[::-1])
+
+
 def test_the_scalar_graph_of_broadcasting():
     x = Value([[1.0, 2.0], [3.0, 4.0]])
     b = Value([10.0, 20.0])
@@ -1114,6 +1246,65 @@ def test_tape_of_arrays():
         expect(g, p.grad)
     with pytest.raises(ValueError, match="shape"):
         tape.set(x, numbers((4, 3)))
+
+
+def test_a_tape_whose_root_is_an_array():
+    x = Value([1.0, 2.0])
+    tape = Tape(x * x)
+    tape.backward([1.0, 10.0])
+    assert x.grad.tolist() == [2.0, 40.0]
+    with pytest.raises(ValueError, match="a Vector of 2 cannot be set from 3"):
+        tape.backward([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda y: mse_loss(y, [[1.0, 0.0], [2.0, 1.0]]),
+        lambda y: hinge_loss(y, [[1.0, -1.0], [-1.0, 1.0]]),
+        lambda y: binary_cross_entropy_with_logits(y, [[1.0, 0.0], [0.0, 1.0]]),
+        lambda y: cross_entropy(y, [0, 1]),
+    ],
+    ids=["mse", "hinge", "bce", "ce"],
+)
+def test_a_tape_of_a_loss(loss):
+    x, w = Value(numbers((2, 3))), Value(numbers((2, 3), seed=1))
+    tape = Tape(loss(linear(x, w)))
+    tape.set(x, numbers((2, 3), seed=2))
+    fresh = loss(linear(x, w))
+    assert tape.forward() == fresh.data
+    fresh.backward()
+    wanted = w.grad.copy()
+    w.zero_grad()
+    tape.backward()
+    expect(w.grad, wanted)
+
+
+def test_a_tape_sets_leaves_from_each_other():
+    """All new data are taken before any is set."""
+    x, y = Value([1.0, 2.0]), Value([3.0, 4.0])
+    tape = Tape(x - y)
+    tape.set([x, y], [y.data, x.data])
+    assert tape.forward().tolist() == [2.0, 2.0] and x.data.tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("values", [*itertools.product([True, False], repeat=3)], ids=str)
+def test_a_tape_of_a_layer_some_of_whose_parts_are_constants(values):
+    """Inputs, weights and biases may each be Values or plain numbers; there may be no bias."""
+    parts = [numbers((4, 3)), numbers((2, 3), seed=1), numbers((2,), seed=2)]
+    parts = [Value(x) if learnt else x for x, learnt in zip(parts, values, strict=True)]
+    for given in (parts, parts[:2]):
+        leaves = [x for x in given if isinstance(x, Value)]
+        if leaves:
+            tape = Tape(linear(*given))
+            gradients = []
+            for backward in (tape.backward, linear(*given).backward):
+                for x in leaves:
+                    x.zero_grad()
+                backward()
+                gradients.append([x.grad.copy() for x in leaves])
+            for got, wanted in zip(*gradients, strict=True):
+                expect(got, wanted)
 
 
 def test_gradcheck_of_arrays():

@@ -538,13 +538,6 @@ def raise_to(a: Any, b: Any) -> Any:
     return np.power(a, b)
 
 
-def divide(a: Any, b: Any) -> Any:
-    """C's division: by zero it gives inf or nan."""
-    if type(a) is float and type(b) is float and b == 0.0:
-        return math.nan if a == 0.0 or a != a else math.copysign(math.inf, a) * math.copysign(1, b)
-    return a / b
-
-
 def sigmoid(x: Any) -> Any:
     e = exp(-abs(x))  # never e^|x|, which would overflow
     return pick(x >= 0.0, 1.0, e) / (1.0 + e)
@@ -1349,7 +1342,7 @@ def after_fork() -> None:
     walking = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(after_in_child=after_fork)
 
 
@@ -1776,9 +1769,6 @@ class View:
 
     __slots__ = ()
 
-    def operation_name(self, node: Value) -> str:
-        return node.op
-
     def recompute(self, node: Value) -> None:
         pass
 
@@ -1967,17 +1957,15 @@ class Concatenate:
         for child, above in reversed(
             list(zip(children, np.split(node._grad, ends[:-1], axis), strict=True))
         ):
-            if isinstance(child, Value):
-                give(child, above.copy())
+            give(child, above.copy())
 
     def source(self, node: Value, index: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
         children, axis = node._context
-        place = index[axis]
-        for child in children:
-            if place < child.shape[axis]:
-                return child, (*index[:axis], place, *index[axis + 1 :])
-            place -= child.shape[axis]
-        raise IndexError(index)
+        place, k = index[axis], 0
+        while place >= children[k].shape[axis]:
+            place -= children[k].shape[axis]
+            k += 1
+        return children[k], (*index[:axis], place, *index[axis + 1 :])
 
 
 class Gather:

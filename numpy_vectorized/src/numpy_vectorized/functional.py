@@ -33,7 +33,6 @@ from numpy_vectorized.engine import (
     Value,
     Vector,
     all_numbers,
-    all_scalars,
     as_array,
     as_float,
     counting,
@@ -596,9 +595,6 @@ class Loss:
             self.slopes(node._grad, *context[2], out=flat)
 
         return [forward], [backward, *after]
-
-    def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
-        return self.name, all_scalars(node._operands)
 
     def local_gradients(self, node: Value, index: tuple[int, ...]) -> tuple[float, ...]:
         p, t, _ = node._context
