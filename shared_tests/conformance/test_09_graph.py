@@ -1737,6 +1737,7 @@ def test_any_root_can_be_diagnosed(backend):
     (custom * 2.0).backward()
     assert kinds(backend.diagnose(custom * 2.0)) == []
     assert not backend.diagnose(backend.dot([1.0], [2.0]))
+    assert not backend.diagnose(backend.dot([1.0], [backend.Value(2.0)])), "no weight, no unit"
     f = a * 3.0
     a.grad = 0.0
     f.backward()
