@@ -70,6 +70,7 @@ def test_a_script_without_points_or_steps(backend):
     assert printed_by(script_of(network)) == network.judge()[0]
     network.change(network.settings, nothing())
     exec(script_of(network), {})
+    assert np.isnan(network.judge()).all(), "there is nothing that could be right"
 
 
 def test_another_backend_goes_on_where_one_was(backend):

@@ -698,6 +698,8 @@ def test_custom_operations():
     assert (m.grad == 2.0).all()
     Value(9.0, (m,), "weighted", local_grads=(np.array([1.0, 2.0, 3.0]),)).backward()
     assert m.grad.tolist() == [[3.0, 4.0, 5.0]] * 2
+    made = Vector([a[0], b], (a,), "h", local_grads=([1.0, 2.0],))  # of Values their data
+    assert made.op == "h" and made.operands == (a,) and made.data.tolist() == [1.0, 3.0]
     sums = Value([2.0, 2.0, 2.0], (m,), "sums", local_grads=(np.ones((2, 3)),))
     assert len(trace(sums)[1]) == 3 * 6, "what one element was made of is not known"
 
