@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,13 @@ class Witness:
 
         items[:] = filter(wanted, items)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        from course.plugin import Waits, progress_of
+
+        if progress_of(item).first_failing is not None:
+            raise Waits("one failure of an engine is enough")
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         from course.plugin import PROGRESS
@@ -36,24 +44,24 @@ class Witness:
         self.progress = dict(session.config.stash[PROGRESS])
 
 
-def check(engines: dict[str, range], *options: str) -> dict[str, dict[str, Any]]:
+def check(
+    engines: dict[str, range], *options: str, plugins: Sequence[object] = ()
+) -> dict[str, dict[str, Any]]:
     """How far each engine comes in the steps that are wanted: what is done, and what is wrong."""
     witness = Witness(engines)
     backends = [f"--backend={engine}" for engine in engines]
     quiet = ("-q", "--tb=no", "--no-header", "-p", "no:cacheprovider")
     suite = (str(SUITE), f"--rootdir={SUITE}", f"--step={max(map(max, engines.values()))}")
-    pytest.main([*suite, *backends, *quiet, *options], plugins=[witness])
-    return {
-        name: outcome(progress, max(engines[name])) for name, progress in witness.progress.items()
-    }
+    pytest.main([*suite, *backends, *quiet, *options], plugins=[*plugins, witness])
+    return {name: outcome(progress, engines[name]) for name, progress in witness.progress.items()}
 
 
-def outcome(progress: Progress, step: int) -> dict[str, Any]:
-    failing = progress.first_failing
+def outcome(progress: Progress, steps: range) -> dict[str, Any]:
+    failing = next((step for step in steps if not progress.is_done(step)), None)
+    messages = progress.failed.get(failing, ["its tests were not all run to their end"])
     return {
-        "done": step if failing is None else failing - 1,
+        "done": max(steps) if failing is None else failing - 1,
         "failing": failing,
-        "message": progress.failed[failing][0] if failing is not None else "",
+        "message": messages[0] if failing is not None else "",
         "mistakes": [suspicion.mistake.name for suspicion in progress.suspicions],
-        "seen": [suspicion.seen for suspicion in progress.suspicions],
     }

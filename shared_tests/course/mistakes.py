@@ -172,7 +172,7 @@ def without_the_gradient_from_above(engine):
 
 
 @mistake(
-    "= for +=",
+    "overwritten gradients (= for +=)",
     3,
     "a gradient is overwritten (`=`) where it has to be added (`+=`): a Value that is used twice "
     "gets a part from each use",

@@ -5,8 +5,9 @@ What failed is followed by a guess at the mistake, where mistakes.py knows it.
 """
 
 import importlib.util
+import re
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,13 +26,18 @@ MY_ENGINE = "my_engine"
 class Progress:
     """How far one engine has come."""
 
-    passed: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    tests: Counter[int] = field(default_factory=Counter)  # of a step: how many there are
+    passed: Counter[int] = field(default_factory=Counter)
     failed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))  # messages
     suspicions: list[Suspicion] = field(default_factory=list)
 
     @property
     def first_failing(self) -> int | None:
         return min(self.failed, default=None)
+
+    def is_done(self, step: int) -> bool:
+        """Ctrl-C, or an engine that skips its tests, leaves some of them open."""
+        return step not in self.failed and self.passed[step] == self.tests[step]
 
 
 PROGRESS = pytest.StashKey[dict[str, Progress]]()
@@ -116,6 +122,12 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for _, item in sorted(kept, key=lambda pair: pair[0])]
 
 
+def pytest_collection_finish(session):
+    for item in session.items:
+        if STEP in item.stash:
+            progress_of(item).tests[item.stash[STEP]] += 1
+
+
 def progress_of(item) -> Progress:
     return item.config.stash[PROGRESS][item.callspec.params["backend"].name]
 
@@ -152,8 +164,11 @@ def pytest_runtest_makereport(item, call):
         if call.excinfo is not None and isinstance(call.excinfo.value, Waits):
             report.waiting = True  # conftest.py tells these from those that fail
         elif report.failed:
-            progress.failed[step].append(str(call.excinfo.value).partition("\n")[0])
-        elif report.when == "call":
+            message = call.excinfo.exconly().partition("\n")[0]
+            progress.failed[step].append(
+                re.sub(r"^(\S*(AssertionError|Failed|NotThereYet)): ", "", message)
+            )
+        elif report.passed and report.when == "call":
             progress.passed[step] += 1
     return report
 
@@ -180,11 +195,12 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def tell(terminalreporter, step: Step, progress: Progress) -> None:
-    passed, failed = progress.passed[step.number], len(progress.failed.get(step.number, ()))
-    waits = progress.first_failing is not None and step.number > progress.first_failing
-    how = "waits" if waits else "done" if not failed else f"{passed} of {passed + failed} tests"
-    colour = {"yellow": True} if waits else {"red": True} if failed else {"green": True}
-    terminalreporter.write_line(f"step {step.number:2}  {step.title:30} {how}", **colour)
+    number, done = step.number, progress.is_done(step.number)
+    waits = progress.first_failing is not None and number > progress.first_failing
+    count = f"{progress.passed[number]} of {progress.tests[number]} tests"
+    how = "waits" if waits else "done" if done else count
+    colour = {"yellow": True} if waits else {"green": True} if done else {"red": True}
+    terminalreporter.write_line(f"step {number:2}  {step.title:30} {how}", **colour)
 
 
 def advice(progress: Progress, last: int) -> list[str]:
@@ -193,6 +209,8 @@ def advice(progress: Progress, last: int) -> list[str]:
     if failing is not None:
         known = [line for suspicion in progress.suspicions for line in suspicion.lines]
         return known or [f"Read {STEPS[failing - 1].page}, and the first failure above."]
+    if not all(progress.is_done(number) for number in range(1, last + 1)):
+        return []
     if last < len(STEPS):
         return [f"Next: step {last + 1}, {STEPS[last].page}"]
     return ["That is an engine. docs/interface.md says what is left until it is a whole backend."]
