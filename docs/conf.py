@@ -41,6 +41,7 @@ smartquotes = False  # messages are quoted as they are
 
 # API pages -----------------------------------------------------------------------------------
 
+add_module_names = False  # the heading says it
 default_role = "code"  # docstrings are read in an editor: one backtick is enough there
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the names of arguments and their defaults say enough in a headline
