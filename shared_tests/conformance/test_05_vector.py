@@ -351,6 +351,36 @@ def test_copies(backend, how):
     assert floats(v.data) == [3.0, -4.0, 0.5]
 
 
+def test_vectors_of_rows_of_rows(backend):
+    """Rules 2.1 and 2.3: an operation goes to every scalar, however deep it stands."""
+    data = [[[1.0, 2.0]], [[3.0, 4.0]]]
+    v, x = backend.Vector(data), backend.Value(2.0)
+    y = (v + x) * v - (3.0 - v).tanh()
+    y.sum().backward()
+    expected = [(a + 2.0) * a - math.tanh(3.0 - a) for a in (1.0, 2.0, 3.0, 4.0)]
+    expect("data", [n for block in y.data for row in block for n in row], expected)
+    slopes = [2 * a + 3.0 - math.tanh(3.0 - a) ** 2 for a in (1.0, 2.0, 3.0, 4.0)]
+    expect("gradient", [n for block in v.grad for row in block for n in row], slopes)
+    assert close(x.grad, 10.0)
+
+
+def test_nothing_at_all(backend):
+    """Rule 2.1: of no elements there are none."""
+    empty = backend.Vector([])
+    for y in (empty * 2.0, empty + [], empty + empty, empty.exp(), backend.concatenate([[], []])):
+        assert isinstance(y, backend.Vector) and len(y) == 0
+
+
+@pytest.mark.parametrize("partner", [2, 2.0])
+def test_power_has_no_modulus(backend, partner):
+    """As for floats."""
+    for base in (backend.Value(2.0), backend.Vector([1.0, 2.0])):
+        with pytest.raises(TypeError):
+            pow(base, partner, 3)
+        with pytest.raises(TypeError):
+            pow(partner, base, 3)
+
+
 def test_special_values_of_arrays_or_errors(backend):
     """Rule 1.25: scalar engines raise as their Values do, arrays follow NumPy without a warning."""
     v = backend.Vector([1.0, 0.0, -1.0])

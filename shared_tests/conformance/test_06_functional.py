@@ -137,6 +137,15 @@ def test_concatenate(backend):
     assert [n.op for n in nodes] == ["", "* 2.0"], "it makes no node of its own"
 
 
+def test_concatenate_rows(backend):
+    """Rule 3.2: the elements of Vectors of rows are the rows."""
+    a = backend.Vector([[1.0, 2.0], [3.0, 4.0]])
+    c = backend.concatenate([a, [[5.0, 6.0]]])
+    (c * c).sum().backward()
+    assert [list(map(float, row)) for row in c.data] == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    assert [list(map(float, row)) for row in a.grad] == [[2.0, 4.0], [6.0, 8.0]]
+
+
 @pytest.mark.pytorch
 @either
 def test_linear(backend, as_vectors):

@@ -523,6 +523,29 @@ def test_a_file_of_another_model(backend, tmp_path):
         backend.MLP(2, [3, 1]).load(tmp_path / "nothing.safetensors")
 
 
+def test_a_neuron_of_a_layer_by_itself(backend):
+    """Rule 3.7: its weights are those of the layer."""
+    layer = backend.Layer(3, 2, activation="tanh", seed=2)
+    if not hasattr(layer, "neurons"):
+        return
+    x = [backend.Value(0.5), backend.Value(-1.0), 2.0]
+    for neuron, expected in zip(layer.neurons, layer(x), strict=True):
+        assert close(neuron(x).data, expected.data)
+    layer(x)[1].backward()
+    expected = [p.grad for p in layer.parameters()]
+    layer.zero_grad()
+    layer.neurons[1](x).backward()
+    assert all_close([p.grad for p in layer.parameters()], expected)
+
+
+def test_layers_that_do_not_fit(backend):
+    """Rule 3.7: layers that somebody put together."""
+    model = backend.MLP(2, [3, 1], seed=1)
+    model.layers = (backend.Layer(2, 3, seed=1), backend.Layer(4, 1, seed=2))
+    with pytest.raises(ValueError, match=r"3.*4|4.*3"):
+        model([0.5, 1.0])
+
+
 @pytest.mark.parametrize("case", of_chapter("nn"), ids=str)
 def test_refuses(backend, case):
     """Bad input is answered with the error that the interface names, and says what came."""

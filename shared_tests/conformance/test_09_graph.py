@@ -1,5 +1,6 @@
 """The graph: traced, drawn, replayed by Tape, and checked by differences."""
 
+import array
 import io
 import json
 import math
@@ -969,6 +970,39 @@ def test_tape_set(backend):
         with pytest.raises(TypeError, match=r"from a sequence of numbers, got 7.0 \(float\)"):
             tape.set(few, 7.0)
     assert [v.data for v in x] == [3.0, 1.0], "a bad set changes nothing"
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        array.array("d", [3.0, 4.0]),
+        array.array("f", [3.0, 4.0]),
+        array.array("i", [3, 4]),
+        memoryview(array.array("d", [3.0, 0.0, 4.0, 0.0]))[::2],
+    ],
+    ids=["doubles", "floats", "ints", "every second double"],
+)
+def test_tape_set_from_memory(backend, numbers):
+    """Rule 5.3: of whatever numbers it is."""
+    a, b = backend.Value(0.0), backend.Value(0.0)
+    tape = backend.Tape(a * b - a)
+    tape.set([a, b], numbers)
+    assert (a.data, b.data, tape.forward()) == (3.0, 4.0, 9.0)
+    with pytest.raises(ValueError, match="1 leaves|2 numbers"):
+        tape.set([a], numbers)
+    assert (a.data, b.data) == (3.0, 4.0), "a bad set changes nothing"
+
+
+def test_tape_that_divides_by_zero(backend):
+    """Rules 1.15 and 5.3: as a fresh graph would; afterwards it goes on."""
+    a, b = backend.Value(3.0), backend.Value(2.0)
+    tape = backend.Tape((a + 1.0) / b * a)
+    assert tape.forward() == 6.0
+    b.data = 0.0
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        tape.forward()
+    b.data = 4.0
+    assert tape.forward() == 3.0
 
 
 def test_tape_raises_as_the_operation_does(backend):

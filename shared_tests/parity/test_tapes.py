@@ -92,3 +92,42 @@ def test_replays_of_a_batch(backends, start):
         for i, (x, y) in enumerate(zip(expected, got, strict=True)):
             equal = x == y if isinstance(x, str) or isinstance(y, str) else same(x, y)
             assert equal, f"seed {seed}, number {i}: pure_python {x!r}, cython_core {y!r}"
+
+
+@pytest.mark.parametrize("weights", [7, 8, 19])
+def test_sums_of_many_weights(backends, weights):
+    """Their gradients are sums as long as the batch, some of them computed side by side."""
+    found = {}
+    for backend in backends:
+        r = random.Random(weights)
+        w = [backend.Value(r.uniform(-1, 1)) for _ in range(weights)]
+        x = [[backend.Value(r.uniform(-1, 1)) for _ in w] for _ in range(30)]
+        hidden = [[a.tanh() for a in row] for row in x]
+        outputs = [sum(a * b for a, b in zip(w, row, strict=True)).tanh() for row in hidden]
+        tape = backend.Tape(sum(outputs))
+        seen = [tape.forward()]
+        for _ in range(2):
+            tape.backward(0.7)
+            seen += [v.grad for v in [*w, *x[0], *x[-1]]]
+        found[backend.name] = seen
+    assert all(map(same, found["cython_core"], found["pure_python"]))
+
+
+def test_more_than_one_loop_goes_at_once(backends):
+    """Loops are cut: for signals, and at a length."""
+    (core,) = [backend for backend in backends if backend.name == "cython_core"]
+    x, n = core.Value(0.5), (1 << 20) + 100
+    root = core.Value(0.0)
+    for _ in range(n):
+        root = root + x
+    root = root / (x * 2.0)
+    tape = core.Tape(root)
+    x.data = 0.25
+    assert tape.forward() == n / 2
+    tape.backward()
+    assert x.grad == 0.0
+    x.data = 0.0
+    with pytest.raises(ZeroDivisionError):
+        tape.forward()
+    x.data = 2.0
+    assert tape.forward() == n / 2

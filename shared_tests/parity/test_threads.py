@@ -116,11 +116,16 @@ children = []
 signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
 began = time.perf_counter()
 v.backward()
-signal.setitimer(signal.ITIMER_REAL, (time.perf_counter() - began) / 2)
-v.backward()
-right = x.grad == 2 * 1_000_001.0
+took, walks = time.perf_counter() - began, 1
+while not children:  # a walk may be done before the signal comes
+    took /= 2
+    signal.setitimer(signal.ITIMER_REAL, took)
+    v.backward()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    walks += 1
+right = x.grad == walks * 1_000_001.0
 if children == [0]:
-    os._exit(not right)
+    raise SystemExit(not right)
 if not right or not children or os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]):
     raise SystemExit(f"{x.grad!r} in the parent, {children} forked")
 """

@@ -329,6 +329,11 @@ class MLP(Module):
         return per_sample(self, x)
 
     def _outputs(self, inputs: list[Any]) -> list[Value]:
+        width = self.n_in
+        for layer in self.layers:
+            if layer.n_in != width:
+                raise ValueError(f"{self!r} has a layer of {layer.n_in} inputs after {width}")
+            width = layer.n_out
         *hidden, last = self.layers
         for layer in hidden:
             inputs = PERCEPTRONS[layer.activation].hidden(layer.neurons, inputs)
