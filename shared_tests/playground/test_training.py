@@ -14,7 +14,8 @@ from pure_python.playground.script import script_of
 from pure_python.playground.settings import Settings
 from pure_python.playground.trainer import BrokenOff
 from pure_python.playground.training import Curve, Training
-from pure_python.training.trainer import LOSSES, OPTIMIZERS
+from pure_python.training.objective import LOSSES
+from pure_python.training.trainer import OPTIMIZERS
 
 
 def training(backend, dataset="moons", classes=2, **settings):

@@ -14,9 +14,10 @@ import pure_python
 from pure_python.state import read_safetensors, write_safetensors
 from pure_python.training import checkpoint, cli, figures
 from pure_python.training.datasets import NAMES, Split, load, split
+from pure_python.training.objective import LOSSES
 from pure_python.training.run import Run, Source
 from pure_python.training.terminal import show_table
-from pure_python.training.trainer import ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES
+from pure_python.training.trainer import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -114,7 +115,9 @@ def test_every_activation_runs(activation, run, folder):
 
 
 @pytest.mark.parametrize(
-    "schedule, last", [("constant", 0.5), ("linear", 0.05), ("cosine", 0.05)], ids=SCHEDULES
+    "schedule, last",
+    [("constant", 0.5), ("linear", 0.05), ("cosine", 0.05), ("step", 0.05)],
+    ids=SCHEDULES,
 )
 def test_schedules_end_where_they_should(schedule, last, backend):
     options = {"schedule": schedule, "optimizer": "sgd", "lr": 0.5, "epochs": 3}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pure_python.training.trainer import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS
+from pure_python.training.objective import LOSSES
+from pure_python.training.trainer import ACTIVATIONS, INITS, OPTIMIZERS
 
 BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
 GENERATED = ("moons", "circles", "xor", "spiral")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pure_python.training.trainer import Objective
+from pure_python.training.objective import Objective
 
 from .points import EXTENT, Points
 from .settings import OF_THE_WEIGHTS, Settings

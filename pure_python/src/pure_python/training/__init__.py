@@ -6,7 +6,8 @@ need them, never by `import pure_python`.
 
     cli, commands          the command line, and what its commands do
     datasets, csv_files    where samples come from
-    trainer, checkpoint    how a network learns, and how it is kept
+    trainer, objective     how a network learns, and what
+    stopping, checkpoint   when it has learnt enough, and how it is kept
     figures, terminal      what a person sees
     interruption, limits   what ends a run early: Ctrl-C, memory
     run                    one run from what was asked for to what is written

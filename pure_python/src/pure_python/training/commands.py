@@ -19,17 +19,9 @@ from pure_python.state.files import write_whole
 from . import checkpoint, datasets
 from .csv_files import shown
 from .errors import InputError
+from .objective import LOSSES, Objective
 from .run import Run, Source
-from .trainer import (
-    ACTIVATIONS,
-    INITS,
-    LOSSES,
-    OPTIMIZERS,
-    SCHEDULES,
-    Diverged,
-    Objective,
-    scores,
-)
+from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
 INTERRUPTED = 130
 # What training asks of an engine: its names in the interface.
@@ -135,10 +127,22 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @click.option("--lr", type=float, help="Learning rate.")
 @click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate falls.")
+@click.option("--warmup", type=int, metavar="EPOCHS", help="Let the learning rate rise at first.")
 @click.option("--momentum", type=float, help="For sgd: how much of the last step is kept.")
 @click.option("--weight-decay", "--l2", type=float, help="Pull of the weights towards zero.")
 @click.option("--epochs", type=int, help="Times through the data; after --resume, more times.")
 @click.option("--batch-size", type=int, help="Samples in one step.")
+@click.option(
+    "--early-stopping",
+    type=int,
+    metavar="EPOCHS",
+    help="End when the held-out loss has not fallen for so many, and keep the best weights.",
+)
+@click.option(
+    "--class-weight",
+    metavar="WEIGHTS",
+    help="How much samples count: balanced, equal, or by class, such as yes=2,no=0.5.",
+)
 @click.option("--seed", type=int, help="Of weights, split and order.  [default: 1337]")
 @click.option("--resume", metavar="FILE", help="Go on from a weights file.")
 @click.option("--save", metavar="FILE", help="Write the weights here too.")
@@ -177,6 +181,8 @@ def train(
       train spiral --hidden 32,32 --activation tanh --epochs 200
       train digits --optimizer adamw --lr 0.003 --out runs/digits
       train --csv flowers.csv --target species --ignore id
+      train --csv flowers.csv --target species --class-weight balanced --early-stopping 10
+      train digits --schedule cosine --warmup 2
       train moons --resume runs/moons/weights.safetensors --epochs 20
     """
     if (dataset is None) == (csv_path is None):

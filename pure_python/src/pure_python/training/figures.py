@@ -56,6 +56,11 @@ def loss_curve(history: History, title: str) -> Figure:
             above.plot(epochs, [r[f"{key}loss"] for r in rows], color=colour, label=name, **style)
             accuracies = [100 * r[f"{key}accuracy"] for r in rows]
             below.plot(epochs, accuracies, color=colour, label=name, **style)
+    if history.result is not rows[-1]:
+        for axes in (above, below):
+            line = axes.axvline(history.result["epoch"], color=PALE_INK, linewidth=1, linestyle=":")
+        line.set_label("weights kept")
+        below.legend(handles=[line], frameon=False, loc="lower right")
     losses = [x for row in rows for x in (row["loss"], row.get("held_loss", row["loss"]))]
     if min(losses) > 0 and max(losses) > 20 * min(losses):
         above.set_yscale("log")

@@ -9,7 +9,7 @@ import os
 import platform
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,12 +24,12 @@ from .datasets import GENERATED, Dataset, Scaling, Split, from_csv, load, split
 from .errors import InputError
 from .examination import Examination
 from .interruption import Interruption
+from .objective import Objective, class_weights
 from .terminal import Watch, show_summary
 from .trainer import (
     CSV_DEFAULTS,
     DEFAULTS,
     ROWS_AT_ONCE,
-    Objective,
     Settings,
     Trainer,
     as_json,
@@ -102,7 +102,8 @@ class Run:
         InputError, before anything is written, for whatever cannot be.
         """
         saved = checkpoint.read(resume) if resume else None
-        settings = saved.settings if saved else source.defaults()
+        # What is resumed has been warmed up, unless that is asked for anew.
+        settings = replace(saved.settings, warmup=0) if saved else source.defaults()
         settings = check(settings.with_options(**options or {}))
         if save:
             _check_file(save, source.csv_path)
@@ -120,7 +121,8 @@ class Run:
         )
         parts = split(dataset, settings.validation, settings.seed)
         scaling = saved.scaling if saved else Scaling.of(parts.inputs, dataset.features)
-        trainer = Trainer(backend, settings, n_features, n_classes)
+        weights = class_weights(settings.class_weight, dataset.classes, parts.targets)
+        trainer = Trainer(backend, settings, n_features, n_classes, weights)
         run = cls(trainer, dataset, parts, scaling, save, out, diagnose)
         if saved and not saved.restore(trainer):
             run.notes.append("weights resumed; the optimiser starts anew")
@@ -188,7 +190,7 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """All that was asked for and measured, as what JSON can hold."""
         history, name = self.trainer.history, self.trainer.backend.__name__
-        last = history.epochs[-1]
+        result = history.result
         return {
             "backend": name,
             "data": {
@@ -202,9 +204,10 @@ class Run:
             "settings": as_json(self.trainer.settings),
             "layers": self.sizes,
             "parameters": self.trainer.model.nparams(),
-            "held_out_accuracy": last.get("held_accuracy"),
-            "training_accuracy": last["accuracy"],
-            "loss": last["loss"],
+            "held_out_accuracy": result.get("held_accuracy"),
+            "training_accuracy": result["accuracy"],
+            "loss": result["loss"],
+            "epoch": result["epoch"],
             "steps": len(history.losses),
             "steps_per_second": history.steps_per_second,
             "seconds": self.seconds,
@@ -254,7 +257,8 @@ class Run:
     def show(self) -> None:
         """Print the summary."""
         history, settings = self.trainer.history, self.trainer.settings
-        last = history.epochs[-1]
+        result = history.result
+        kept = f" (kept: {result['epoch']})" if result is not history.epochs[-1] else ""
         rows = [
             (
                 "data",
@@ -268,14 +272,14 @@ class Run:
             (
                 "training",
                 f"{settings.loss}, {settings.optimizer}, "
-                f"{_counted(len(history.epochs), 'epoch')}, "
+                f"{_counted(len(history.epochs), 'epoch')}{kept}, "
                 f"{_counted(len(history.losses), 'step')}",
             ),
-            ("loss", f"{last['loss']:.6f}"),
-            ("training accuracy", f"{100 * last['accuracy']:.1f} %"),
+            ("loss", f"{result['loss']:.6f}"),
+            ("training accuracy", f"{100 * result['accuracy']:.1f} %"),
         ]
-        if "held_accuracy" in last:
-            rows.append(("held-out accuracy", f"{100 * last['held_accuracy']:.1f} %"))
+        if "held_accuracy" in result:
+            rows.append(("held-out accuracy", f"{100 * result['held_accuracy']:.1f} %"))
         rows += [
             ("steps per second", _four_digits(history.steps_per_second)),
             ("time", f"{_four_digits(self.seconds)} s"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -21,12 +21,13 @@ from .datasets import Split
 from .errors import InputError
 from .examination import Examination
 from .interruption import Interruption
+from .objective import EQUAL, LOSSES, Objective
+from .stopping import EarlyStopping
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
 INITS = ("uniform", "xavier", "he")
-LOSSES = ("max-margin", "cross-entropy", "mse")
 OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "linear", "cosine")
+SCHEDULES = ("constant", "linear", "cosine", "step")
 # The share of the learning rate that a falling schedule ends with.
 FINAL_SHARE = 0.1
 # Evaluation goes through the samples in parts, so that its memory does not grow with them.
@@ -44,10 +45,13 @@ class Settings:
     optimizer: str = "adam"
     lr: float = 0.01
     schedule: str = "constant"
+    warmup: int = 0
     momentum: float = 0.0
     weight_decay: float = 0.0
     epochs: int = 50
     batch_size: int = 16
+    early_stopping: int = 0
+    class_weight: str = EQUAL
     validation: float = 0.2
     seed: int = 1337
 
@@ -76,62 +80,42 @@ class History:
     """What training measured: the loss of every step, and a row of numbers for every epoch.
 
     losses: of every step; epochs: dicts of epoch, loss, accuracy, held_loss, held_accuracy, lr;
-    seconds: of the steps alone, without evaluation.
+    seconds: of the steps alone, without evaluation; kept: which of the epochs left the weights that
+    the model has, the last unless training went on past the best.
     """
 
     losses: list[float] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
+    kept: int = -1
+
+    @property
+    def result(self) -> dict[str, float]:
+        """The row of the epoch whose weights the model has."""
+        return self.epochs[self.kept]
 
     @property
     def steps_per_second(self) -> float:
         return len(self.losses) / self.seconds if self.seconds > 0 else 0.0
 
 
-class Objective:
-    """What the outputs of a network mean: how they are judged, and which class they name.
-
-    With two classes there is one output, whose sign is the class; with more, one output a class.
-    """
-
-    def __init__(self, backend: ModuleType, loss: str, n_classes: int) -> None:
-        self.backend, self.loss, self.n_classes = backend, loss, n_classes
-
-    @property
-    def n_outputs(self) -> int:
-        return 1 if self.n_classes == 2 else self.n_classes
-
-    def __call__(self, outputs: Any, targets: np.ndarray) -> Any:
-        """The mean loss of a batch of outputs, a Value."""
-        if self.loss == "cross-entropy":
-            if self.n_classes == 2:
-                return self.backend.binary_cross_entropy_with_logits(outputs, targets.tolist())
-            return self.backend.cross_entropy(outputs, targets.tolist())
-        # One against the rest: 1 for the class, -1 for all others.
-        labels = (2.0 * targets - 1.0) if self.n_classes == 2 else self._signs(targets)
-        loss = self.backend.hinge_loss if self.loss == "max-margin" else self.backend.mse_loss
-        return loss(outputs, labels.tolist())
-
-    def _signs(self, targets: np.ndarray) -> np.ndarray:
-        signs: np.ndarray = 2.0 * np.eye(self.n_classes)[targets] - 1.0
-        return signs
-
-    def chosen(self, scores: np.ndarray) -> np.ndarray:
-        """The class of each row of outputs' data, as an index."""
-        return (scores > 0).astype(np.int64) if self.n_classes == 2 else scores.argmax(axis=1)
-
-
 class Trainer:
     """A model, its optimiser and the data that they see.
 
-    inputs are standardised already. ValueError and InputError for what does not fit.
+    inputs are standardised already; class_weights: how much a sample of each class counts, all
+    alike if None. ValueError and InputError for what does not fit.
     """
 
     def __init__(
-        self, backend: ModuleType, settings: Settings, n_features: int, n_classes: int
+        self,
+        backend: ModuleType,
+        settings: Settings,
+        n_features: int,
+        n_classes: int,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         self.backend, self.settings = backend, settings
-        self.objective = Objective(backend, settings.loss, n_classes)
+        self.objective = Objective(backend, settings.loss, n_classes, class_weights)
         self.model = backend.MLP(
             n_features,
             [*settings.hidden, self.objective.n_outputs],
@@ -165,36 +149,45 @@ class Trainer:
 
         `on_step` is given the loss and the accuracy of the epoch so far. Diverged if the loss is
         no finite number or the engine's arithmetic fails; the weights are worth nothing then.
-        examination: looks at the graphs for mistakes.
+        examination: looks at the graphs for mistakes. With early stopping the model ends with the
+        weights of the epoch whose held-out loss was lowest, and its optimiser as it was then.
         """
         self._examination = examination
+        stopping = None
+        if self.settings.early_stopping:
+            stopping = EarlyStopping(self.model, self.optimizer, self.settings.early_stopping)
         n_batches = math.ceil(len(split.inputs) / self.settings.batch_size)
         n_steps, step = n_batches * self.settings.epochs, 0
         for epoch in range(self.epochs_before + 1, self.epochs_before + self.settings.epochs + 1):
-            total, right, seen = 0.0, 0, 0
+            total, weight, right, seen = 0.0, 0.0, 0, 0
             for batch in self._batches(len(split.inputs), epoch):
                 if interruption.requested:
                     break
-                self.optimizer.lr = self._lr(step / max(1, n_steps - 1))
-                loss, hits = self._step(
-                    split.inputs[batch], split.targets[batch], interruption, epoch
-                )
+                self.optimizer.lr = self._lr(step, self.settings.warmup * n_batches, n_steps)
+                targets = split.targets[batch]
+                loss, hits = self._step(split.inputs[batch], targets, interruption, epoch)
                 step += 1
                 seen += len(batch)
-                total += loss * len(batch)
+                weight += self.objective.weight(targets)
+                total += loss * self.objective.weight(targets)
                 right += hits
-                on_step(total / seen, right / seen)
+                on_step(total / weight, right / seen)
             if not seen:
                 break
-            row = {"epoch": epoch, "loss": total / seen, "accuracy": right / seen}
+            row = {"epoch": epoch, "loss": total / weight, "accuracy": right / seen}
             if len(split.held_inputs):
                 row["held_loss"], row["held_accuracy"] = self.judge(
                     split.held_inputs, split.held_targets
                 )
             self.history.epochs.append(row | {"lr": self.optimizer.lr})
             on_epoch(row)
+            if stopping and stopping.ends(row["held_loss"]):
+                break
             if interruption.requested:
                 break
+        if stopping and self.history.epochs:
+            stopping.restore()
+            self.history.kept = stopping.best_epoch
         if self.history.epochs and not len(split.held_inputs):
             # After the last step no other shows whether it went too far.
             self.judge(split.inputs[:ROWS_AT_ONCE], split.targets[:ROWS_AT_ONCE])
@@ -209,12 +202,18 @@ class Trainer:
         size = self.settings.batch_size
         return [order[i : i + size] for i in range(0, n, size)]
 
-    def _lr(self, progress: float) -> float:
-        """The learning rate at `progress`, from 0 at the first step to 1 at the last."""
+    def _lr(self, step: int, n_warmup: int, n_steps: int) -> float:
+        """The learning rate of a step: it rises in a line while warming up, then the schedule goes
+        from the full rate to the last step."""
+        if step < n_warmup:
+            return self.settings.lr * (step + 1) / n_warmup
+        progress = (step - n_warmup) / max(1, n_steps - n_warmup - 1)
         shares = {
             "constant": 1.0,
             "linear": 1.0 - (1.0 - FINAL_SHARE) * progress,
             "cosine": FINAL_SHARE + (1.0 - FINAL_SHARE) * (1.0 + math.cos(math.pi * progress)) / 2,
+            # Down after each third, by the same factor.
+            "step": math.pow(FINAL_SHARE, min(int(3 * progress), 2) / 2),
         }
         return self.settings.lr * shares[self.settings.schedule]
 
@@ -222,6 +221,7 @@ class Trainer:
         self, inputs: np.ndarray, targets: np.ndarray, interruption: Interruption, epoch: int
     ) -> tuple[float, int]:
         examination = self._examination
+        inputs, targets = self.objective.arranged(inputs, targets)
         began = time.perf_counter()
         try:
             outputs = self.model(inputs)
@@ -252,19 +252,22 @@ class Trainer:
 
         Diverged if the loss is no finite number.
         """
-        total, right = 0.0, 0
+        total, weight, right = 0.0, 0.0, 0
         with self.backend.no_grad():
             for i in range(0, len(inputs), ROWS_AT_ONCE):
-                some = targets[i : i + ROWS_AT_ONCE]
+                rows = slice(i, i + ROWS_AT_ONCE)
+                some, classes = self.objective.arranged(inputs[rows], targets[rows])
                 try:
-                    outputs = self.model(inputs[i : i + ROWS_AT_ONCE])
-                    total += float(self.objective(outputs, some).data) * len(some)
+                    outputs = self.model(some)
+                    loss = float(self.objective(outputs, classes).data)
+                    total += loss * self.objective.weight(classes)
                     if not math.isfinite(total):
                         raise ArithmeticError(f"the loss is {total}")
                 except (ArithmeticError, ValueError) as error:
                     raise Diverged(f"training diverged ({error}); try a smaller --lr") from error
-                right += int((self.objective.chosen(np.asarray(outputs.data)) == some).sum())
-        return total / len(inputs), right / len(inputs)
+                weight += self.objective.weight(classes)
+                right += int((self.objective.chosen(np.asarray(outputs.data)) == classes).sum())
+        return total / weight, right / len(inputs)
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """The outputs for these samples as numbers: (samples,) or (samples, classes)."""
@@ -272,8 +275,8 @@ class Trainer:
 
     @property
     def epochs(self) -> int:
-        """Epochs behind this model, those before a resume included."""
-        return self.epochs_before + len(self.history.epochs)
+        """Epochs behind this model's weights, those before a resume included."""
+        return int(self.history.result["epoch"]) if self.history.epochs else self.epochs_before
 
 
 def scores(backend: ModuleType, model: Any, inputs: np.ndarray) -> np.ndarray:
@@ -310,9 +313,20 @@ def check(settings: Settings) -> Settings:
         raise InputError(f"--momentum goes with --optimizer sgd, not {s.optimizer}")
     if not 0.0 <= s.validation < 1.0:
         raise InputError(f"--validation {s.validation}: a fraction from 0 to below 1 is expected")
-    for option, number in (("--epochs", s.epochs), ("--batch-size", s.batch_size)):
-        if number < 1:
-            raise InputError(f"{option} {number}: 1 or more is expected")
+    for option, number, least in (
+        ("--epochs", s.epochs, 1),
+        ("--batch-size", s.batch_size, 1),
+        ("--warmup", s.warmup, 0),
+        ("--early-stopping", s.early_stopping, 0),
+    ):
+        if number < least:
+            raise InputError(f"{option} {number}: {least} or more is expected")
+    if s.warmup >= s.epochs:
+        raise InputError(f"--warmup {s.warmup}: fewer epochs than --epochs {s.epochs} are expected")
+    if s.early_stopping and not s.validation:
+        raise InputError(
+            "--early-stopping judges by held-out samples; --validation 0 holds none out"
+        )
     if not 0 <= s.seed < 2**32:
         raise InputError(f"--seed {s.seed}: a number from 0 to {2**32 - 1} is expected")
     return settings
