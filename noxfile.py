@@ -236,14 +236,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict: each backend, a user's script with it, and the stubs of compiled modules."""
-    install(session, "mypy==2.4.1", backends=BACKENDS, extras="training,playground")
-    script = Path("shared_tests/typed/script.py").read_text(encoding="utf-8")
+    """mypy and pyright, strict: each backend, scripts of users with it, the stubs of compiled modules."""
+    # basedpyright: pyright in a wheel, which fetches nothing when it is started.
+    checkers = ("mypy==2.4.1", "basedpyright==1.40.2")
+    install(session, *checkers, backends=BACKENDS, extras="training,playground")
+    folder = Path(session.create_tmp())
+    python = str(Path(session.bin, "python"))
     for backend in BACKENDS:
         session.run("mypy", f"{backend}/src")
-        with_it = Path(session.create_tmp(), f"script_with_{backend}.py")
-        with_it.write_text(script.replace("from pure_python", f"from {backend}"), encoding="utf-8")
-        session.run("mypy", str(with_it))
+        for name in ("script", "wrong_uses"):
+            script = Path(f"shared_tests/typed/{name}.py").read_text(encoding="utf-8")
+            with_it = folder / f"{name}_with_{backend}.py"
+            with_it.write_text(script.replace("from pure_python", f"from {backend}"), "utf-8")
+            session.run("mypy", str(with_it))
+    shutil.copy("shared_tests/typed/pyrightconfig.json", folder)
+    session.run("basedpyright", "--project", str(folder), "--pythonpath", python)
     session.run("stubtest", "cython_core")
 
 

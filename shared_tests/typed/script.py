@@ -80,7 +80,7 @@ def vectors() -> Value:
 def train(samples: list[list[float]], labels: list[int], file: Path) -> list[float]:
     model = MLP(2, [16, 1], activation="tanh", init="xavier", seed=1337)
     optimizer = Adam(model.parameters(), lr=1e-2, betas=(0.9, 0.99))
-    losses = []
+    losses: list[float] = []
     for _ in range(10):
         scores = model(samples)
         loss = hinge_loss(scores, labels) + 1e-4 * mean([p.sum() for p in [scores]])

@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from itertools import count, product
 from numbers import Complex, Real
 from operator import attrgetter
-from typing import Any, Literal, NoReturn, Self, SupportsFloat, TypeVar, cast, overload
+from typing import Any, Literal, NoReturn, Self, SupportsFloat, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 
@@ -33,6 +33,10 @@ __all__ = ["Tape", "Value", "Vector", "concatenate", "no_grad", "stack", "where"
 # Inside the engine data is a Python float or an array of one dimension or more, never anything
 # between. A float computes with `math` and raises Python's errors; an array follows NumPy.
 
+
+# What operators take beside Values, which have a float too, as arrays have. A str is a sequence as
+# well, so the sequences are named.
+Numbers: TypeAlias = SupportsFloat | list[Any] | tuple[Any, ...]
 
 DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -748,7 +752,7 @@ class Value:
 
     def __new__(
         cls,
-        data: Any,
+        data: Numbers,
         operands: Iterable[Value] = (),
         op: str = "",
         label: str = "",
@@ -762,7 +766,7 @@ class Value:
 
     def __init__(
         self,
-        data: Any,
+        data: Numbers,
         operands: Iterable[Value] = (),
         op: str = "",
         label: str = "",
@@ -818,7 +822,7 @@ class Value:
         return self._data
 
     @data.setter
-    def data(self, number: Any) -> None:
+    def data(self, number: SupportsFloat) -> None:
         self._data = as_float(number)
 
     @property
@@ -827,7 +831,7 @@ class Value:
         return self._grad
 
     @grad.setter
-    def grad(self, number: Any) -> None:
+    def grad(self, number: SupportsFloat) -> None:
         self._grad = as_float(number)
 
     @property
@@ -896,36 +900,36 @@ class Value:
 
     # Arithmetic: every operation is a row of the table, applied -------------------------------
 
-    def __add__(self, other: Any) -> Self:
+    def __add__(self, other: Numbers) -> Self:
         return ADD(self, other)
 
-    def __radd__(self, other: Any) -> Self:
+    def __radd__(self, other: Numbers) -> Self:
         if type(other) is int and other == 0:  # the built-in sum begins with 0 + first
             return self
         return ADD.reflected(self, other) if is_sequence(other) else ADD(self, other)
 
-    def __sub__(self, other: Any) -> Self:
+    def __sub__(self, other: Numbers) -> Self:
         return SUBTRACT(self, other)
 
-    def __rsub__(self, other: Any) -> Self:
+    def __rsub__(self, other: Numbers) -> Self:
         return SUBTRACT.reflected(self, other)
 
-    def __mul__(self, other: Any) -> Self:
+    def __mul__(self, other: Numbers) -> Self:
         return MULTIPLY(self, other)
 
-    def __rmul__(self, other: Any) -> Self:
+    def __rmul__(self, other: Numbers) -> Self:
         return MULTIPLY.reflected(self, other) if is_sequence(other) else MULTIPLY(self, other)
 
-    def __truediv__(self, other: Any) -> Self:
+    def __truediv__(self, other: Numbers) -> Self:
         return DIVIDE(self, other)
 
-    def __rtruediv__(self, other: Any) -> Self:
+    def __rtruediv__(self, other: Numbers) -> Self:
         return DIVIDE.reflected(self, other)
 
-    def __pow__(self, other: Any) -> Self:
+    def __pow__(self, other: Numbers) -> Self:
         return POWER(self, other)
 
-    def __rpow__(self, other: Any) -> Self:
+    def __rpow__(self, other: Numbers) -> Self:
         return POWER.reflected(self, other)
 
     def __neg__(self) -> Self:
@@ -937,29 +941,29 @@ class Value:
     def __abs__(self) -> Self:
         return ABSOLUTE(self)
 
-    def maximum(self, other: Any) -> Self:
+    def maximum(self, other: Numbers) -> Self:
         """The larger of two, elementwise; a tie shares the gradient. TypeError if no number."""
         return checked(MAXIMUM(self, other), self, other)
 
-    def minimum(self, other: Any) -> Self:
+    def minimum(self, other: Numbers) -> Self:
         """The smaller of two, elementwise; a tie shares the gradient. TypeError if no number."""
         return checked(MINIMUM(self, other), self, other)
 
     # Comparison: of data. == and hash stay those of object, which mean identity --------------
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: Numbers) -> Any:
         other = comparable(other, self)
         return NotImplemented if other is None else self._data < other
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: Numbers) -> Any:
         other = comparable(other, self)
         return NotImplemented if other is None else self._data <= other
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: Numbers) -> Any:
         other = comparable(other, self)
         return NotImplemented if other is None else self._data > other
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: Numbers) -> Any:
         other = comparable(other, self)
         return NotImplemented if other is None else self._data >= other
 
@@ -1097,7 +1101,7 @@ class Value:
 
     # Gradients -------------------------------------------------------------------------------
 
-    def backward(self, grad: Any = 1.0) -> None:
+    def backward(self, grad: Numbers = 1.0) -> None:
         """Add to the grad of every leaf below: grad times d self / d leaf.
 
         The gradients of leaves accumulate over calls; those of all other nodes start from zero.
@@ -2152,7 +2156,7 @@ class Vector(Value):
 
     def __new__(
         cls,
-        values: Any,
+        values: Iterable[Any],
         operands: Iterable[Value] = (),
         op: str = "",
         label: str = "",
@@ -2164,7 +2168,7 @@ class Vector(Value):
 
     def __init__(
         self,
-        values: Any,
+        values: Iterable[Any],
         operands: Iterable[Value] = (),
         op: str = "",
         label: str = "",
@@ -2184,7 +2188,7 @@ class Vector(Value):
         if isinstance(source, Value):
             self._data = source._data
             self._become_leaf(label)
-            if source is values:  # the same Values again
+            if source is cast(Any, values):  # the same Values again
                 source = view(source, lambda array: array[...])
                 self._grad, self._pinned = source._grad, True
             self._operands, self._operation = source._operands, source._operation

@@ -1,0 +1,53 @@
+"""Mistakes that a type checker has to see. `nox -s types` checks it with each backend's import line.
+
+Each line is refused by mypy and by pyright: both are told to complain where there is nothing to ignore.
+"""
+
+from pure_python import (
+    MLP,
+    SGD,
+    Adam,
+    Tape,
+    Value,
+    Vector,
+    draw,
+    explain,
+    hinge_loss,
+    no_grad,
+)
+
+
+def values(a: Value, b: Value) -> None:
+    Value("2.0")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Value(2.0, label=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Value(2.0, name="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    a + "1"  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
+    a @ b  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
+    a.data = "1"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    a.op = "+"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    a.gradient  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    a.tanh(2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    a.backward("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    number: float = a  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    operands: list[Value] = a.operands  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(number, operands)
+
+
+def networks(model: MLP, v: Vector) -> None:
+    MLP(2, 16)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MLP(2, [16, 1], activation=max)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SGD(model, 0.1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SGD(model.parameters(), rate=0.1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Adam(model.parameters(), betas=0.9)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    hinge_loss(v)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    model.load(3.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Vector(3.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def graphs(a: Value) -> None:
+    Tape()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Tape(a).set(a)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    explain(a)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    draw(a, 300)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with no_grad:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
+        pass
