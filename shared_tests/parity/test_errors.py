@@ -1,7 +1,12 @@
 """Every bad input raises the same type with the same words in all three backends."""
 
+import inspect
+import traceback
+
 import pytest
 
+import cython_core
+import interface_stub
 from cases.bad_inputs import BAD_INPUTS
 from cases.refusals import refusal
 
@@ -26,3 +31,31 @@ def test_the_same_words(backends, bad):
 def words_of(error: Exception) -> str:
     # "unsupported operand type(s)" is Python's own; it names a compiled class with its module.
     return str(error).replace("cython_core.engine.", "")
+
+
+@pytest.mark.parametrize("bad", BAD_INPUTS, ids=lambda case: f"{case.rule} {case.name}")
+def test_a_traceback_ends_where_a_user_can_look(backends, bad):
+    """Not in a .pyx file, which is not there where cython_core is installed."""
+    (compiled,) = [backend for backend in backends if backend.name == "cython_core"]
+    if bad.applies_to(compiled):
+        frames = traceback.extract_tb(refusal(compiled, bad).__traceback__)
+        assert frames and all(frame.filename.endswith(".py") for frame in frames), frames
+
+
+def test_help_of_the_compiled_classes_is_that_of_python():
+    """What an editor or IPython shows: a sentence, and a signature that stands in none."""
+    looked_at = 0
+    for name in interface_stub.__annotations__.keys() | vars(interface_stub).keys():
+        stub, thing = getattr(interface_stub, name, None), getattr(cython_core, name, None)
+        members = [(name, thing)]
+        if inspect.isclass(stub):
+            public = [member for member in vars(stub) if not member.startswith("_")]
+            members += [(f"{name}.{member}", getattr(thing, member)) for member in public]
+        for where, member in members:
+            if callable(member):
+                text = inspect.getdoc(member)
+                assert text and text[0] != "\n", f"{where} has no docstring"
+                assert not text.startswith(f"{where.rpartition('.')[2]}("), f"{where}: {text}"
+                inspect.signature(member)
+                looked_at += 1
+    assert looked_at > 80

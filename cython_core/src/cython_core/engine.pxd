@@ -278,6 +278,12 @@ cdef inline double *grad_place(Cell *c) noexcept nogil:
 
 cdef extern from *:
     """
+    /* A traceback ends at the caller's line, and the message says the rest: the lines below it are of
+       files that a user has not. */
+    #ifndef TRIGRAD_FRAMES
+    #define PyTraceBack_Here(frame) ((void)(frame))
+    #endif
+
     /* RecursionError where calls are too deep already; Python gives any number but 0 for that. */
     #define go_deeper() (Py_EnterRecursiveCall(" over rows of rows") ? -1 : 0)
     #define come_back() Py_LeaveRecursiveCall()
