@@ -342,15 +342,21 @@ def pytest_pyfunc_call(pyfuncitem):
     except TypeError as error:
         wait_for_missing(pyfuncitem, error)
         raise
-    except RecursionError:
+    except RecursionError as error:
         backend = pyfuncitem.funcargs.get("backend")
         if backend is None:
             raise
-        raise pytest.fail.Exception(
-            f"{backend.name} walks the graph by recursion, and Python allows about a thousand calls: use a "
-            "loop with a list as its stack (rule 1.11)",
-            pytrace=False,
-        ) from None
+        calls = Counter(frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__))
+        operators = {f"__{side}{name}__" for name in OPERATORS.values() for side in ("", "r")}
+        endless = [name for name, count in calls.items() if name in operators and count > 100]
+        if endless:
+            sentence = f"calls within calls without end: {', '.join(endless)}"
+        else:
+            sentence = (
+                f"{backend.name} walks the graph by recursion, and Python allows about a thousand "
+                "calls: use a loop with a list as its stack (rule 1.11)"
+            )
+        raise pytest.fail.Exception(sentence, pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True)

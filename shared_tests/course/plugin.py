@@ -73,6 +73,7 @@ def pytest_configure(config):
                 f"there is no {MY_ENGINE}.py in {folder}: begin it with step 1, {STEPS[0].page}"
             )
         config.stash[PROGRESS] = defaultdict(Progress)
+        config.option.reportchars = "N"  # no list of failures after the advice
         # The steps compare nothing with PyTorch, and to import it takes longer than to check them.
         sys.modules.setdefault("torch", None)
 
@@ -208,7 +209,8 @@ def advice(progress: Progress, last: int) -> list[str]:
     failing = progress.first_failing
     if failing is not None:
         known = [line for suspicion in progress.suspicions for line in suspicion.lines]
-        return known or [f"Read {STEPS[failing - 1].page}, and the first failure above."]
+        first = f"First of all: {progress.failed[failing][0]}."
+        return known or [first, f"Read {STEPS[failing - 1].page}"]
     if not all(progress.is_done(number) for number in range(1, last + 1)):
         return []
     if last < len(STEPS):

@@ -76,13 +76,13 @@ STEPS = (
         6,
         "The other operators",
         (
-            *cases("functions::test_values", "neg"),
+            "lessons::test_negation",
             *cases("functions::test_derivatives", "neg"),
+            "lessons::test_slopes_of_powers",
             *cases(
                 "value::test_numbers_on_either_side",
                 *("v - 2", "2 + v", "2 * v", "2 - v", "v / 2", "2 / v", "v ** 2"),
             ),
-            "lessons::test_slopes_of_powers",
             "lessons::test_slopes_on_both_sides",
             *cases(
                 "functions::test_operators",

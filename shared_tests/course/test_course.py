@@ -64,8 +64,8 @@ def checked(tmp_path_factory):
         steps = range(1 if k in (4, 10) else max(1, k - 1), k + 1)
         (whole if k in (4, 10) else short)[f"after_{k}"] = (made[k], steps)
         short[f"begun_{k}"] = (merged(made[k - 1], page_of(step).start), range(k, k + 1))
-    for i, (change, mistake) in enumerate(PLANTED.values()):
-        k = max(known.step for known in MISTAKES if known.name == mistake)
+    for i, (fault, (change, mistake)) in enumerate(PLANTED.items()):
+        k = STEP_OF.get(fault) or max(known.step for known in MISTAKES if known.name == mistake)
         # From step 6 on what is new touches nothing that was there, so the steps before are as right.
         steps = range(1 if k < 6 else k, k + 1)
         (whole if k == 4 else short)[f"planted_{i}"] = (change(RIGHT), steps)
@@ -275,6 +275,7 @@ def function(name: str, value: str, slope: str):
 # what was done to the right engine: the mistake that has to be named
 PLANTED = {
     "operands in a set": (put_in(A_SET), "operands in a set"),
+    "+ without return": (method("__add__", "Value(self.data + as_value(other).data, (self, other), '+')"), "nothing is returned"),
     "a * 3 forgets a": (put_in(FORGETS), "a number cuts the graph"),
     "every operand is copied": (put_in(COPIES), "operands are copied"),
     "no 1 at the root": (swap("self.grad = 1.0", "pass"), "the root's gradient is not set"),
@@ -294,7 +295,7 @@ PLANTED = {
     "all gradients start from zero": (
         swap("if node.operands:\n                node.grad = 0.0", "node.grad = 0.0"), "leaves start from zero in each call",
     ),
-    "one operation deep": (swap("graph = self.graph()", "graph = [self]"), "backward stops after one operation"),
+    "one operation deep": (swap("graph = self.graph()", "graph = [self]"), "only the root hands its gradient down"),
     "without the gradient from above": (
         swap("local * node.grad", "local"), "the gradient from above is not multiplied in",
     ),
@@ -317,7 +318,7 @@ PLANTED = {
     "in the order of a queue": (put_in(WALK_IN["a queue"]), "no topological order"),
     "in the order of a stack": (put_in(WALK_IN["a stack"]), "no topological order"),
     "no set of what was visited": (put_in(WALK_IN["no set"]), "a node is visited once for each path"),
-    "in the order of creation": (swap("reverse=True", "reverse=False"), "backward stops after one operation"),
+    "in the order of creation": (swap("reverse=True", "reverse=False"), "only the root hands its gradient down"),
     "inner gradients stay": (
         swap("if node.operands:\n                node.grad = 0.0", "pass"), "stale gradients",
     ),
@@ -328,6 +329,8 @@ PLANTED = {
     "zero_grad of a Value does nothing": (
         method("zero_grad", "pass", arguments="self"), "zero_grad leaves the gradient",
     ),
+    "- without return": (method("__rsub__", "as_value(other) - self"), "nothing is returned"),
+    "relu without return": (method("relu", "Value(max(self.data, 0.0), (self,), 'relu')", arguments="self"), "nothing is returned"),
     "2 - v is v - 2": (method("__rsub__", "return self - other"), "wrong __rsub__"),
     "__rsub__ is __sub__": (both(swap(RSUB, "__rsub__ = __sub__")), "wrong __rsub__"),
     "2 - v with the slope of v - 2": (
@@ -358,6 +361,7 @@ PLANTED = {
         method("tanh", "e = (self * 2).exp()", "return (e - 1) / (e + 1)", arguments="self"), "tanh overflows",
     ),
     "sigmoid by its formula": (function("sigmoid", "1 / (1 + math.exp(-self.data))", "y * (1 - y)"), "sigmoid overflows"),
+    "sigmoid by tanh": (function("sigmoid", "0.5 * (1 + math.tanh(self.data / 2))", "y * (1 - y)"), "sigmoid loses digits"),
     "1 - x² for tanh": (function("tanh", "math.tanh(self.data)", "1 - self.data ** 2"), "the slope of tanh"),
     "x (1 - x) for sigmoid": (
         both(swap("local_grads=(y * (1.0 - y),)", "local_grads=(self.data * (1.0 - self.data),)")), "the slope of sigmoid",
@@ -365,17 +369,30 @@ PLANTED = {
     "biases are no parameters": (swap("return [*self.weight, self.bias]", "return [*self.weight]"), "a bias that is not learnt"),
     "biases are not added": (swap("total = self.bias", "total = Value(0.0)"), "a bias that is not added"),
     "weights of one": (swap("Value(random.uniform(-1, 1))", "Value(1.0)"), "weights that are alike"),
+    "a seed in each neuron": (
+        swap("self.bias = Value(0.0)", "random.seed(1)\n        self.bias = Value(0.0)"), "weights that are alike",
+    ),
     "[Neuron()] * n": (
         swap("[Neuron(n_in, activation) for _ in range(n_out)]", "[Neuron(n_in, activation)] * n_out"), "one neuron, many times",
     ),
     "relu on the output": (swap("+ ['linear']", "+ [activation]"), "an activation on the output"),
     "uphill": (swap("p.data -= self.lr", "p.data += self.lr"), "uphill"),
+    "p -= lr * p.grad": (swap("p.data -= self.lr", "p -= self.lr"), "a step that changes nothing"),
     "zero_grad of SGD does nothing": (swap("p.zero_grad()", "pass"), "zero_grad of SGD leaves gradients"),
     "the sum of squares": (swap("return sum(squares) / len(squares)", "return sum(squares)"), "a sum for a mean"),
     "no zero_grad": (swap("        optimizer.zero_grad()\n", ""), "zero_grad forgotten"),
     "zero_grad after backward": (
         swap("optimizer.zero_grad()\n        loss.backward()\n", "loss.backward()\n        optimizer.zero_grad()\n"),
         "zero_grad between backward and step",
+    ),
+    "no backward": (swap("        loss.backward()\n", ""), "backward forgotten"),
+    "no step": (swap("        optimizer.step()\n", ""), "step forgotten"),
+    "the loss before the loop": (
+        both(
+            swap("        loss = mse_loss([model(row) for row in rows], targets)\n", ""),
+            swap("    for _ in range(steps):\n        optimizer", "    loss = mse_loss([model(row) for row in rows], targets)\n    for _ in range(steps):\n        optimizer"),
+        ),
+        "the loss is computed once",
     ),
 }  # fmt: skip
 
@@ -402,6 +419,10 @@ CLOSURES = both(
     ),
     method("zero_grad", "self.grad = 0.0", arguments="self"),
 )
+
+
+# Of those that are made in several steps.
+STEP_OF = {"+ without return": 1, "- without return": 6}
 
 
 @pytest.mark.parametrize("planted", PLANTED)
@@ -450,6 +471,7 @@ def test_a_mistake_is_told_at_the_end(tmp_path):
     (tmp_path / "my_engine.py").write_text(change(RIGHT), encoding="utf-8")
     code, text = run_step(tmp_path, 5)
     assert code == 1 and "2 failed, 28 passed, 7 waiting" in text, text
+    assert "short test summary" not in text, "it would stand between the advice and the reader"
     summary = text.partition("the course: my_engine ==")[2]
     for words in (
         "step  2  One local gradient at a time   done",
@@ -460,6 +482,17 @@ def test_a_mistake_is_told_at_the_end(tmp_path):
         "See step 3: docs/course/03-gradients-add-up.md",
     ):
         assert words in summary, text
+
+
+def test_where_no_mistake_is_known_the_first_failure_is_told(tmp_path):
+    """With the beginning of the page to begin with."""
+    (tmp_path / "my_engine.py").write_text(
+        RIGHT.replace("self.bias = Value(0.0)", "self.bias = Value(2.0)")
+    )
+    code, text = run_step(tmp_path, 8)
+    summary = text.partition("the course: my_engine ==")[2]
+    assert code == 1 and "First of all: the bias starts at 2.0, expected 0.0." in summary, text
+    assert "Read docs/course/08-neurons-and-layers.md" in summary, text
 
 
 def test_what_is_next_is_told_at_the_end(tmp_path):
@@ -474,3 +507,11 @@ def test_before_anything_is_written(tmp_path):
     assert code == 4 and f"there is no my_engine.py in {tmp_path}: begin it with step 1" in text, (
         text
     )
+
+
+def test_an_operator_without_end_is_no_walk_of_a_graph(tmp_path):
+    """Both are a RecursionError."""
+    change = method("__sub__", "return self - as_value(other) * 1")
+    (tmp_path / "my_engine.py").write_text(change(RIGHT), encoding="utf-8")
+    code, text = run_step(tmp_path, 6)
+    assert code == 1 and "First of all: calls within calls without end: __sub__." in text, text

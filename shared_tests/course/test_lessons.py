@@ -106,6 +106,12 @@ def test_a_node_waits_for_all_that_use_it(backend):
 # Step 6 --------------------------------------------------------------------------------------
 
 
+def test_negation(backend):
+    """By an operation of its own, or by what there is."""
+    got = (-backend.Value(3.0)).data
+    assert got == -3.0, f"-v with v = 3 is {got!r}, expected -3.0"
+
+
 @pytest.mark.parametrize("exponent", [2, 3, 0.5, -1, 1, 0])
 def test_slopes_of_powers(backend, exponent):
     """d(x^n)/dx = n · x^(n-1)."""
