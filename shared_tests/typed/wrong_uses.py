@@ -25,7 +25,7 @@ def values(a: Value, b: Value) -> None:
     a @ b  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
     a.data = "1"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     a.op = "+"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    _ = a.gradient  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    _ = a.gradient  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
     a.tanh(2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     a.backward("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     number: float = a  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
