@@ -34,6 +34,7 @@ html_copy_source = False
 # Markdown and notebooks ----------------------------------------------------------------------
 
 nb_execution_mode = "off"  # `nox -s notebooks` proves that they show what they compute
+nb_render_image_options = {"alt": "what the code above draws"}
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
