@@ -88,13 +88,14 @@ def files_of(submission: Path) -> dict[str, Path]:
 def run(submission: Path, step: int, seconds: int, megabytes: int) -> Row:
     """The row of one submission, whatever it does."""
     start = time.monotonic()
-    try:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
             for name, file in files_of(submission).items():
                 shutil.copyfile(file, Path(folder, name))
+        except (OSError, ValueError) as error:
+            result = {"problem": str(error)}
+        else:
             result = result_of(Path(folder), step, seconds, megabytes)
-    except (OSError, ValueError) as error:
-        result = {"problem": str(error)}
     passed = result.get("done", 0)
     failing = result.get("failing") or (1 if "problem" in result else None)
     wrong = result.get("problem") or "; ".join(result["mistakes"]) or result["message"]
