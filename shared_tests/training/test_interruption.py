@@ -55,7 +55,7 @@ def test_ctrl_c_keeps_the_weights(backend, folder):
     told = r"error: stopped by Ctrl-C in epoch \d+; what was learnt is kept\n"
     assert re.fullmatch(told, err), err
     assert "held-out accuracy" in out
-    names = ["confusion_matrix.png", "loss.png", "metrics.json", "weights.safetensors"]
+    names = ["confusion_matrix.png", "loss.png", "metrics.json", "run.toml", "weights.safetensors"]
     assert sorted(path.name for path in (folder / "out").iterdir()) == names
     saved = checkpoint.read(str(folder / "weights"))
     assert saved.epochs >= 1 and saved.optimizer["step"] > 0
@@ -97,7 +97,7 @@ def test_ctrl_c_before_the_first_step(run, folder, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(datasets, "load", interrupted)
-    monkeypatch.setattr("pure_python.training.run.load", interrupted)
+    monkeypatch.setattr("pure_python.training.configuration.load", interrupted)
     done = run("train", "moons")
     assert done.code == 130 and done.err.strip() == "error: stopped by Ctrl-C; nothing was written"
     assert not list(folder.iterdir())

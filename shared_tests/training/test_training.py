@@ -50,7 +50,7 @@ def test_moons_as_it_comes(run, folder):
     printed = run("train", "moons").succeeded()
     assert "held-out accuracy  100.0 %" in printed and "steps per second" in printed
     (out,) = (folder / "runs").iterdir()
-    names = ["decision_boundary.png", "loss.png", "metrics.json", "weights.safetensors"]
+    names = ["decision_boundary.png", "loss.png", "metrics.json", "run.toml", "weights.safetensors"]
     assert sorted(path.name for path in out.iterdir()) == names
     for path in out.glob("*.png"):
         assert path.read_bytes().startswith(PNG)

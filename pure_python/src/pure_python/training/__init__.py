@@ -10,6 +10,7 @@ need them, never by `import pure_python`.
     stopping, checkpoint   when it has learnt enough, and how it is kept
     figures, terminal      what a person sees
     interruption, limits   what ends a run early: Ctrl-C, memory
+    configuration          what a run is made of, as a file from which it is run again
     run                    one run from what was asked for to what is written
     demo, demonstration    the main job with every backend from one seed
 """

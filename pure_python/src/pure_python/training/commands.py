@@ -17,10 +17,11 @@ import numpy as np
 from pure_python.state.files import write_whole
 
 from . import checkpoint, datasets
+from .configuration import Source, read
 from .csv_files import shown
 from .errors import InputError
 from .objective import LOSSES, Objective
-from .run import Run, Source
+from .run import Run
 from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
 INTERRUPTED = 130
@@ -145,6 +146,11 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @click.option("--seed", type=int, help="Of weights, split and order.  [default: 1337]")
 @click.option("--resume", metavar="FILE", help="Go on from a weights file.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="Train as the run.toml of an earlier run says; options given here go first.",
+)
 @click.option("--save", metavar="FILE", help="Write the weights here too.")
 @click.option("--out", metavar="DIR", help="Where results go.  [default: a new folder in runs/]")
 @click.option("--no-out", is_flag=True, help="Write no results but what --save asks for.")
@@ -161,6 +167,7 @@ def train(
     ignore: tuple[str, ...],
     samples: int | None,
     resume: str | None,
+    config: str | None,
     save: str | None,
     out: str | None,
     no_out: bool,
@@ -184,20 +191,26 @@ def train(
       train --csv flowers.csv --target species --class-weight balanced --early-stopping 10
       train digits --schedule cosine --warmup 2
       train moons --resume runs/moons/weights.safetensors --epochs 20
+      train --config runs/digits/run.toml
     """
-    if (dataset is None) == (csv_path is None):
-        raise InputError(
-            "give a data set (" + ", ".join(datasets.NAMES) + ") or --csv FILE, and not both"
-        )
-    if csv_path is not None and target is None:
-        raise InputError("--csv needs --target COLUMN: the column that holds the class")
-    if csv_path is None and (target is not None or ignore):
-        raise InputError("--target and --ignore go with --csv FILE")
     if out is not None and no_out:
         raise InputError("--out and --no-out exclude each other")
-    source = Source(dataset, csv_path, target, ignore, samples)
+    configuration = read(config) if config else None
+    source = configuration.source if configuration else Source()
+    source = source.changed(dataset, csv_path, target, ignore, samples)
+    if configuration:
+        given = {name: option for name, option in options.items() if option is not None}
+        options = configuration.settings | given
     run = Run.prepare(
-        backend_named(backend_name), source, options, resume, save, out, not no_out, diagnose
+        backend_named(backend_name),
+        source,
+        options,
+        resume or (configuration.resume if configuration else None),
+        save,
+        out,
+        not no_out,
+        diagnose,
+        configuration,
     )
     if not run.carry_out():
         return failed("stopped by Ctrl-C before the first step; nothing was written", INTERRUPTED)

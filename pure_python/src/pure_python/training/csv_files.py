@@ -127,6 +127,11 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…")
 
 
+def printable(path: str) -> str:
+    """A path as text that can be printed: what is no text in it becomes a question mark."""
+    return path.encode(errors="replace").decode()
+
+
 def read_table(path: str) -> Table:
     """The CSV file at `path`: a header of column names, then rows of as many cells.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .csv_files import Table, number_in, read_table, shown
+from .csv_files import Table, number_in, printable, read_table, shown
 from .errors import InputError
 
 GENERATED = ("moons", "circles", "spiral")
@@ -151,7 +151,7 @@ def from_csv(
     _check_classes(path, target, classes, labels)
     index = {label: k for k, label in enumerate(classes)}
     targets = np.array([index[class_name(label)] for label in labels], dtype=np.int64)
-    name = path.replace("\\", "/").rsplit("/", 1)[-1]
+    name = printable(path.replace("\\", "/").rsplit("/", 1)[-1])
     dataset = Dataset(name, inputs, targets, features, classes, target)
     return dataset if samples is None else _some(dataset, samples, seed)
 

@@ -15,7 +15,8 @@ from pure_python.state.files import write_whole
 
 from . import figures
 from .commands import INTERRUPTED, backend_named, failed
-from .run import Run, Source
+from .configuration import Source
+from .run import Run
 from .terminal import show_table
 
 BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")

@@ -9,7 +9,9 @@ import os
 import platform
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,45 +21,22 @@ import numpy as np
 from pure_python.state.files import write_whole
 
 from . import checkpoint, figures, limits
-from .csv_files import shown
-from .datasets import GENERATED, Dataset, Scaling, Split, from_csv, load, split
+from .configuration import FILE, Configuration, Source, as_toml
+from .csv_files import printable, shown
+from .datasets import Dataset, Scaling, Split, split
 from .errors import InputError
 from .examination import Examination
 from .interruption import Interruption
 from .objective import Objective, class_weights
 from .terminal import Watch, show_summary
 from .trainer import (
-    CSV_DEFAULTS,
-    DEFAULTS,
     ROWS_AT_ONCE,
-    Settings,
     Trainer,
     as_json,
     check,
 )
 
 RUNS = "runs"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where samples come from: a data set by name, or a CSV file and its target column."""
-
-    name: str | None = None
-    csv_path: str | None = None
-    target: str | None = None
-    ignore: tuple[str, ...] = ()
-    samples: int | None = None
-
-    def load(self, seed: int) -> Dataset:
-        if self.csv_path is not None:
-            return from_csv(self.csv_path, self.target or "", self.ignore, self.samples, seed)
-        if self.name in GENERATED and self.samples is not None:
-            limits.check_samples(self.samples, 2)
-        return load(self.name or "", self.samples, seed)
-
-    def defaults(self) -> Settings:
-        return CSV_DEFAULTS if self.name is None else DEFAULTS[self.name]
 
 
 class Run:
@@ -69,12 +48,17 @@ class Run:
         dataset: Dataset,
         parts: Split,
         scaling: Scaling,
+        source: Source,
+        resumed: dict[str, str],
         save: str | None = None,
         out: str | None = None,
         diagnose: bool = False,
     ) -> None:
         self.trainer, self.dataset, self.split, self.scaling = trainer, dataset, parts, scaling
+        self.source, self.resumed = source, resumed
         self.save, self.out, self.diagnose = save, out, diagnose
+        self.began = datetime.now().astimezone()
+        self.configuration: Configuration | None = None
         self.interruption = Interruption()
         self.interrupted = False
         self.examined = ""
@@ -93,12 +77,14 @@ class Run:
         out: str | None = None,
         files: bool = True,
         diagnose: bool = False,
+        configuration: Configuration | None = None,
     ) -> Run:
         """A run that is ready to train.
 
         options: settings that are not to be the default; resume: a weights file to go on from;
         save, out: where weights and results go; without `files`, only to `save`.
-        diagnose: whether to look for mistakes while training.
+        diagnose: whether to look for mistakes while training; configuration: what is run again, to
+        say what has changed since.
         InputError, before anything is written, for whatever cannot be.
         """
         saved = checkpoint.read(resume) if resume else None
@@ -123,7 +109,9 @@ class Run:
         scaling = saved.scaling if saved else Scaling.of(parts.inputs, dataset.features)
         weights = class_weights(settings.class_weight, dataset.classes, parts.targets)
         trainer = Trainer(backend, settings, n_features, n_classes, weights)
-        run = cls(trainer, dataset, parts, scaling, save, out, diagnose)
+        resumed = {"weights": printable(resume), "sha256": _digest(resume)} if resume else {}
+        run = cls(trainer, dataset, parts, scaling, source, resumed, save, out, diagnose)
+        run.configuration = configuration
         if saved and not saved.restore(trainer):
             run.notes.append("weights resumed; the optimiser starts anew")
         if files and out is None:
@@ -140,6 +128,8 @@ class Run:
             self._train(quiet)
             if not self.trainer.history.epochs:
                 return False
+            if self.configuration:
+                self.notes += self.configuration.differences(self.record())
             self.interruption.unbreakable = True
             self._write()
         return True
@@ -193,6 +183,7 @@ class Run:
         result = history.result
         return {
             "backend": name,
+            "began": self.began.isoformat(timespec="seconds"),
             "data": {
                 "name": self.dataset.name,
                 "samples": len(self.dataset),
@@ -214,11 +205,36 @@ class Run:
             "interrupted": self.interrupted,
             "epochs": history.epochs,
             "losses": history.losses,
-            "versions": {
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                name: getattr(self.trainer.backend, "__version__", "unknown"),
+            "versions": self._versions(),
+        }
+
+    def record(self) -> dict[str, Any]:
+        """What the run was made of, so that it can be run again, and what it came to."""
+        result = self.trainer.history.result
+        record = {
+            "backend": self.trainer.backend.__name__,
+            "began": self.began.isoformat(timespec="seconds"),
+            "data": self.source.as_json() | {"sha256": fingerprint(self.dataset)},
+            "settings": as_json(self.trainer.settings),
+            "resumed": self.resumed,
+            "versions": self._versions(),
+            "result": {
+                "interrupted": self.interrupted,
+                **result,
+                "weights_sha256": fingerprint_of_weights(self.trainer.model.state_dict()),
             },
+        }
+        return {name: entry for name, entry in record.items() if entry}
+
+    def _versions(self) -> dict[str, str]:
+        """Of what the bits may depend on."""
+        backend = self.trainer.backend
+        return {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "scikit-learn": version("scikit-learn"),
+            "machine": f"{platform.system()} {platform.machine()}",
+            backend.__name__: getattr(backend, "__version__", "unknown"),
         }
 
     def _write(self) -> None:
@@ -234,7 +250,13 @@ class Run:
             str(folder / "weights.safetensors"), self.trainer, self.dataset, self.scaling
         )
         metrics = json.dumps(self.metrics(), indent=1, ensure_ascii=False)
-        write_whole(folder / "metrics.json", lambda file: file.write(metrics.encode()))
+        write_whole(
+            folder / "metrics.json",
+            lambda file: file.write(metrics.encode()),
+        )
+        again = f"`python -m {self.trainer.backend.__name__} train --config` with this file"
+        text = f"# {again} trains the same network again.\n{as_toml(self.record())}"
+        write_whole(folder / FILE, lambda file: file.write(text.encode()))
         figures.save(
             figures.loss_curve(self.trainer.history, f"{self.title}: loss and accuracy"),
             folder / "loss.png",
@@ -285,7 +307,7 @@ class Run:
             ("time", f"{_four_digits(self.seconds)} s"),
             *([("diagnosis", self.examined)] if self.examined else []),
             *(("note", note) for note in self.notes),
-            *(("written", path) for path in self.written),
+            *(("written", printable(path)) for path in self.written),
         ]
         show_summary(self.title, rows)
 
@@ -301,6 +323,20 @@ def fingerprint(dataset: Dataset) -> str:
     digest.update(np.ascontiguousarray(dataset.inputs, "<f8").tobytes())
     digest.update(np.ascontiguousarray(dataset.targets, "<i8").tobytes())
     return digest.hexdigest()
+
+
+def fingerprint_of_weights(state: dict[str, Any]) -> str:
+    """A SHA-256 of all weights: two networks with the same one are the same to the last bit."""
+    digest = hashlib.sha256()
+    for name, tensor in state.items():
+        digest.update(name.encode() + np.ascontiguousarray(tensor, "<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _digest(path: str) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stores_arrays(backend: ModuleType) -> bool:

@@ -339,18 +339,21 @@ def as_json(settings: Settings) -> dict[str, Any]:
 
 def from_json(entries: Any) -> Settings:
     """Settings from what as_json gave. TypeError, OverflowError or InputError for anything else."""
-    known = as_json(Settings())
-    if not isinstance(entries, dict) or entries.keys() != known.keys():
+    if not isinstance(entries, dict) or entries.keys() != as_json(Settings()).keys():
         raise TypeError("settings have other names")
-    fields = dict(entries)
-    for name, default in known.items():
-        if type(default) is float and type(entries[name]) is int:  # 1.0 may be written as 1
-            fields[name] = float(entries[name])
-        if type(fields[name]) is not type(default):
+    return check(Settings(**{name: typed(name, entry) for name, entry in entries.items()}))
+
+
+def typed(name: str, entry: Any) -> Any:
+    """A setting from what JSON or TOML holds. TypeError or OverflowError for what it cannot be."""
+    default = as_json(Settings())[name]
+    if type(default) is float and type(entry) is int:  # 1.0 may be written as 1
+        entry = float(entry)
+    if type(entry) is not type(default):
+        raise TypeError(f"{name} is of another type")
+    for n in entry if isinstance(entry, list) else [entry]:
+        if isinstance(entry, list) and type(n) is not int:
             raise TypeError(f"{name} is of another type")
-    whole = [n for x in fields.values() for n in (x if isinstance(x, list) else [x])]
-    if not all(abs(n) < 1 << 63 for n in whole if type(n) is int):
-        raise OverflowError("an int of the settings is too large")
-    if not all(type(n) is int for n in fields["hidden"]):
-        raise TypeError("hidden is of another type")
-    return check(Settings(**(fields | {"hidden": tuple(fields["hidden"])})))
+        if type(n) is int and abs(n) >= 1 << 63:
+            raise OverflowError("an int of the settings is too large")
+    return tuple(entry) if isinstance(entry, list) else entry

@@ -1,0 +1,228 @@
+"""What a run is made of, as a file: `run.toml` beside its results, from which it can be run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pure_python.state.files import open_regular
+from pure_python.state.weights import first_line
+
+from . import limits
+from .csv_files import printable, shown
+from .datasets import GENERATED, NAMES, Dataset, from_csv, load
+from .errors import InputError
+from .trainer import CSV_DEFAULTS, DEFAULTS, Settings, as_json, typed
+
+FILE = "run.toml"
+MOST_BYTES = 1_000_000
+WORDS = {int: "a whole number", float: "a number", str: "a text", list: "a list of whole numbers"}
+# What stands in the file. Only `data` has to; the last three are there to compare with.
+TABLES = ("backend", "began", "data", "settings", "resumed", "versions", "result")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where samples come from: a data set by name, or a CSV file and its target column."""
+
+    name: str | None = None
+    csv_path: str | None = None
+    target: str | None = None
+    ignore: tuple[str, ...] = ()
+    samples: int | None = None
+
+    def load(self, seed: int) -> Dataset:
+        if self.csv_path is not None:
+            return from_csv(self.csv_path, self.target or "", self.ignore, self.samples, seed)
+        if self.name in GENERATED and self.samples is not None:
+            limits.check_samples(self.samples, 2)
+        return load(self.name or "", self.samples, seed)
+
+    def defaults(self) -> Settings:
+        return CSV_DEFAULTS if self.name is None else DEFAULTS[self.name]
+
+    def changed(
+        self,
+        name: str | None,
+        csv_path: str | None,
+        target: str | None,
+        ignore: tuple[str, ...],
+        samples: int | None,
+    ) -> Source:
+        """This one with what is given in its place. InputError if that is not one source."""
+        nothing = name is None and csv_path is None and not (self.name or self.csv_path)
+        if nothing or (name is not None and csv_path is not None):
+            raise InputError(
+                "give a data set (" + ", ".join(NAMES) + ") or --csv FILE, and not both"
+            )
+        if name is not None or (csv_path is None and self.csv_path is None):
+            if target is not None or ignore:
+                raise InputError("--target and --ignore go with --csv FILE")
+            return Source(name or self.name, samples=samples or self.samples)
+        if target is None and self.target is None:
+            raise InputError("--csv needs --target COLUMN: the column that holds the class")
+        return Source(
+            None,
+            csv_path or self.csv_path,
+            target or self.target,
+            ignore or self.ignore,
+            samples or self.samples,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """What was given, as what JSON can hold."""
+        path = self.csv_path and printable(self.csv_path)
+        given: dict[str, Any] = {"name": self.name, "csv": path, "target": self.target}
+        given |= {"ignore": list(self.ignore) or None, "samples": self.samples}
+        return {name: entry for name, entry in given.items() if entry is not None}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What such a file says. settings: those that it gives; record: all of it, to compare with."""
+
+    path: str
+    source: Source
+    settings: dict[str, Any]
+    resume: str | None
+    record: dict[str, Any]
+
+    def differences(self, now: Mapping[str, Any]) -> Iterator[str]:
+        """What is not now as it was then, and whether the same weights came out all the same.
+
+        now: the record of the run that was made after this file.
+        """
+        file, record = os.path.basename(self.path), self.record
+        if record.get("backend", now["backend"]) != now["backend"]:
+            yield f"backend {now['backend']}, {record['backend']} in {file}"
+        for what in ("settings", "data", "resumed", "versions"):
+            then, later = record.get(what, {}), now.get(what, {})
+            for name in [name for name in then if name != "sha256" and name in later]:
+                if then[name] != later[name]:
+                    yield f"{name} {_plain(later[name])}, {_plain(then[name])} in {file}"
+        for what, words in (("data", "the data"), ("resumed", "the weights gone on from")):
+            then, later = record.get(what, {}), now.get(what, {})
+            if "sha256" in then and then["sha256"] != later.get("sha256"):
+                yield f"{words} are not those of {file}: their SHA-256 is another"
+        result = record.get("result", {})
+        if result.get("interrupted"):
+            yield f"the run of {file} was stopped by Ctrl-C; this one was not"
+        elif "weights_sha256" in result:
+            same = result["weights_sha256"] == now["result"]["weights_sha256"]
+            yield (
+                f"the weights are those of {file}, bit for bit"
+                if same
+                else (f"the weights are not those of {file}")
+            )
+
+
+def _plain(entry: Any) -> str:
+    return ",".join(map(str, entry)) or "none" if isinstance(entry, list) else str(entry)
+
+
+def read(path: str) -> Configuration:
+    """The configuration at `path`, a file or a folder that holds one. InputError if it is none."""
+    if os.path.isdir(path):
+        path = os.path.join(path, FILE)
+    record = _tables(path)
+    settings = _settings(path, record.get("settings", {}))
+    resumed = record.get("resumed", {})
+    if not isinstance(resumed.get("weights", ""), str):
+        raise InputError(f"{path}: [resumed] weights: the name of a file is expected")
+    return Configuration(
+        path, _source(path, record["data"]), settings, resumed.get("weights"), record
+    )
+
+
+def _tables(path: str) -> dict[str, Any]:
+    try:
+        with open_regular(path) as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError("too large for a configuration")
+        record = tomllib.loads(content.decode())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a configuration in TOML: {first_line(error)}") from None
+    for name, entry in record.items():
+        if name not in TABLES:
+            raise InputError(f"{path}: {shown(name)} is not known; there are {', '.join(TABLES)}")
+        if name not in ("backend", "began") and not isinstance(entry, dict):
+            raise InputError(f"{path}: {name}: a table is expected, [{name}]")
+    if "data" not in record:
+        raise InputError(f'{path}: it names no data; [data] with name = "moons", or csv and target')
+    return record
+
+
+def _source(path: str, entries: dict[str, Any]) -> Source:
+    kinds = {"name": str, "csv": str, "target": str, "ignore": list, "samples": int, "sha256": str}
+    for key, entry in entries.items():
+        if key not in kinds:
+            raise InputError(f"{path}: [data] has no {shown(key)}; there are {', '.join(kinds)}")
+        texts = type(entry) is not list or all(isinstance(text, str) for text in entry)
+        if type(entry) is not kinds[key] or not texts:
+            words = "a list of texts" if kinds[key] is list else WORDS[kinds[key]]
+            raise InputError(f"{path}: [data] {key}: {words} is expected, got {shown(str(entry))}")
+    name, samples = entries.get("name"), entries.get("samples")
+    if name is not None and name not in NAMES:
+        raise InputError(
+            f"{path}: [data] name: {shown(name)} is none of {', '.join(NAMES)}; a file is csv = …"
+        )
+    if samples is not None and not 0 < samples < 1 << 63:
+        raise InputError(
+            f"{path}: [data] samples: 1 or more is expected, got {shown(str(samples))}"
+        )
+    ignore = tuple(entries.get("ignore", ()))
+    try:
+        return Source().changed(name, entries.get("csv"), entries.get("target"), ignore, samples)
+    except InputError as error:
+        raise InputError(f"{path}: [data]: {error}") from None
+
+
+def _settings(path: str, entries: dict[str, Any]) -> dict[str, Any]:
+    """The settings among these entries. InputError for one that cannot be, by its name."""
+    known, settings = as_json(Settings()), {}
+    for name, entry in entries.items():
+        if name not in known:
+            there = ", ".join(known)
+            raise InputError(f"{path}: [settings] has no {shown(name)}; there are {there}")
+        try:
+            settings[name] = typed(name, entry)
+        except (TypeError, OverflowError):
+            words = WORDS[type(known[name])]
+            got = shown(str(entry))
+            raise InputError(f"{path}: [settings] {name}: {words} is expected, got {got}") from None
+    return settings
+
+
+def as_toml(record: Mapping[str, Any]) -> str:
+    """A record in TOML: entries of its own first, then its tables."""
+    tables = {name: entry for name, entry in record.items() if isinstance(entry, Mapping)}
+    lines = [_line(name, entry) for name, entry in record.items() if name not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(_line(key, entry) for key, entry in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, entry: Any) -> str:
+    bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
+    return f"{name if bare else _text(name)} = {_value(entry)}"
+
+
+def _value(entry: Any) -> str:
+    if isinstance(entry, list):
+        return f"[{', '.join(map(_value, entry))}]"
+    return _text(entry) if isinstance(entry, str) else str(entry).lower()
+
+
+def _text(text: str) -> str:
+    """As JSON writes it, which TOML reads but for one character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
