@@ -21,6 +21,7 @@ TORCH = "torch==2.13.0"  # the reference of the tests: another version may diffe
 MICROGRAD = "micrograd==0.1.0"  # whose losses ours have to be
 SUITE = ("pytest>=8.4", "hypothesis>=6.100", "mpmath>=1.3")
 AT_ONCE = "pytest-xdist>=3.6"  # several processes for one run of pytest
+PANDAS = "pandas>=2.2"  # one check that scikit-learn has for estimators gives them its tables
 # pyperf: its file format and statistics tools for the times; psutil: resident memory; threadpoolctl:
 # which BLAS computed.
 BENCH = ("pyperf>=2.9", "psutil>=7", "threadpoolctl>=3.6")
@@ -59,7 +60,7 @@ def conformance(session: nox.Session, backend: str) -> None:
 @nox.session
 def parity(session: nox.Session) -> None:
     """All three backends against each other, and all other tests: training, tensors, documents."""
-    suite = (*SUITE, AT_ONCE, MICROGRAD)
+    suite = (*SUITE, AT_ONCE, MICROGRAD, PANDAS)
     install(session, *suite, torch=True, backends=BACKENDS, extras="training,playground")
     elsewhere = ("conformance", "browser")
     ignored = [f"--ignore=shared_tests/{folder}" for folder in elsewhere]
@@ -180,7 +181,7 @@ def sanitize(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """The lines and branches that the whole suite executes, those of the compiled core too."""
-    install(session, *SUITE, *BROWSER, MICROGRAD, COVERAGE, torch=True)
+    install(session, *SUITE, *BROWSER, MICROGRAD, PANDAS, COVERAGE, torch=True)
     install(session, backends=["pure_python", "numpy_vectorized"], extras="training,playground")
     install(session, *BUILD)
     # The compiler notes beside the objects what to count, and Python writes the counts there.

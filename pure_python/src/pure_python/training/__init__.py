@@ -8,6 +8,7 @@ need them, never by `import pure_python`.
     datasets, csv_files    where samples come from
     trainer, objective     how a network learns, and what
     stopping, checkpoint   when it has learnt enough, and how it is kept
+    estimators             networks for scikit-learn
     figures, terminal      what a person sees
     interruption, limits   what ends a run early: Ctrl-C, memory
     configuration          what a run is made of, as a file from which it is run again

@@ -85,6 +85,10 @@ class Objective:
         """The class of each row of outputs' data, as an index."""
         return (scores > 0).astype(np.int64) if self.n_classes == 2 else scores.argmax(axis=1)
 
+    def right(self, scores: np.ndarray, targets: np.ndarray) -> float:
+        """How many rows of outputs' data are right."""
+        return int((self.chosen(scores) == targets).sum())
+
 
 def class_weights(
     text: str, classes: Sequence[str], targets: np.ndarray

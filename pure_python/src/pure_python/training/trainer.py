@@ -103,7 +103,8 @@ class Trainer:
     """A model, its optimiser and the data that they see.
 
     inputs are standardised already; class_weights: how much a sample of each class counts, all
-    alike if None. ValueError and InputError for what does not fit.
+    alike if None; objective: what to learn instead of classes. ValueError and InputError for what
+    does not fit.
     """
 
     def __init__(
@@ -111,11 +112,12 @@ class Trainer:
         backend: ModuleType,
         settings: Settings,
         n_features: int,
-        n_classes: int,
+        n_classes: int = 2,
         class_weights: Sequence[float] | None = None,
+        objective: Objective | None = None,
     ) -> None:
         self.backend, self.settings = backend, settings
-        self.objective = Objective(backend, settings.loss, n_classes, class_weights)
+        self.objective = objective or Objective(backend, settings.loss, n_classes, class_weights)
         self.model = backend.MLP(
             n_features,
             [*settings.hidden, self.objective.n_outputs],
@@ -159,7 +161,7 @@ class Trainer:
         n_batches = math.ceil(len(split.inputs) / self.settings.batch_size)
         n_steps, step = n_batches * self.settings.epochs, 0
         for epoch in range(self.epochs_before + 1, self.epochs_before + self.settings.epochs + 1):
-            total, weight, right, seen = 0.0, 0.0, 0, 0
+            total, weight, right, seen = 0.0, 0.0, 0.0, 0
             for batch in self._batches(len(split.inputs), epoch):
                 if interruption.requested:
                     break
@@ -219,7 +221,7 @@ class Trainer:
 
     def _step(
         self, inputs: np.ndarray, targets: np.ndarray, interruption: Interruption, epoch: int
-    ) -> tuple[float, int]:
+    ) -> tuple[float, float]:
         examination = self._examination
         inputs, targets = self.objective.arranged(inputs, targets)
         began = time.perf_counter()
@@ -244,15 +246,14 @@ class Trainer:
             interruption.unbreakable = False
         self.history.seconds += time.perf_counter() - began
         self.history.losses.append(float(loss.data))
-        hits = self.objective.chosen(np.asarray(outputs.data)) == targets
-        return float(loss.data), int(hits.sum())
+        return float(loss.data), self.objective.right(np.asarray(outputs.data), targets)
 
     def judge(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         """The loss and the accuracy on these samples, without learning from them.
 
         Diverged if the loss is no finite number.
         """
-        total, weight, right = 0.0, 0.0, 0
+        total, weight, right = 0.0, 0.0, 0.0
         with self.backend.no_grad():
             for i in range(0, len(inputs), ROWS_AT_ONCE):
                 rows = slice(i, i + ROWS_AT_ONCE)
@@ -266,7 +267,7 @@ class Trainer:
                 except (ArithmeticError, ValueError) as error:
                     raise Diverged(f"training diverged ({error}); try a smaller --lr") from error
                 weight += self.objective.weight(classes)
-                right += int((self.objective.chosen(np.asarray(outputs.data)) == classes).sum())
+                right += self.objective.right(np.asarray(outputs.data), classes)
         return total / weight, right / len(inputs)
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:

@@ -1,0 +1,454 @@
+"""Networks as estimators of scikit-learn: for pipelines, grid search and cross-validation.
+
+`Classifier` and `Regressor` are what MLPClassifier and MLPRegressor of all backends share. They learn
+by the Trainer of the command line.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from types import ModuleType
+from typing import Any, Self
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        'the estimators need scikit-learn: python -m pip install "trigrad-pure-python[training]", '
+        'or in a checkout "./pure_python[training]"',
+        name=error.name,
+    ) from None
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .datasets import Split
+from .interruption import Interruption
+from .objective import Objective
+from .stopping import EarlyStopping
+from .trainer import ACTIVATIONS, Diverged, Settings, Trainer, scores
+
+# What scikit-learn calls by another name.
+ALIASES = {"identity": "linear", "logistic": "sigmoid"}
+SOLVERS = ("adam", "sgd")
+# Samples a step where batch_size is "auto": a scalar engine computes them one by one.
+BATCH = 32
+SATURATING = ("tanh", "sigmoid", "linear")
+
+
+class EstimatorTrainer(Trainer):
+    """A Trainer whose samples may stay in their order, and whose SGD may look one step ahead."""
+
+    def __init__(self, estimator: MultilayerPerceptron, settings: Settings, objective: Objective):
+        self.estimator = estimator
+        n_features = estimator.n_features_in_
+        super().__init__(estimator._backend, settings, n_features, objective=objective)
+
+    def _optimizer(self) -> Any:
+        s, given, parameters = self.settings, self.estimator, self.model.parameters()
+        if s.optimizer == "sgd":
+            return self.backend.SGD(
+                parameters,
+                lr=s.lr,
+                momentum=given.momentum,
+                weight_decay=s.weight_decay,
+                nesterov=given.nesterovs_momentum and given.momentum > 0,
+            )
+        betas = (given.beta_1, given.beta_2)
+        return self.backend.Adam(
+            parameters, lr=s.lr, betas=betas, eps=given.epsilon, weight_decay=s.weight_decay
+        )
+
+    def _batches(self, n: int, epoch: int) -> list[list[int]]:
+        if self.estimator.shuffle:
+            return super()._batches(n, epoch)
+        size = self.settings.batch_size
+        return [list(range(i, min(i + size, n))) for i in range(0, n, size)]
+
+
+class SquaredError(Objective):
+    """Quantities instead of classes: half the mean squared error, judged by R²."""
+
+    def __init__(self, backend: ModuleType, targets: np.ndarray) -> None:
+        super().__init__(backend, "mse", 0)
+        self.shape = targets.shape[1:]
+
+    @property
+    def n_outputs(self) -> int:
+        return math.prod(self.shape)
+
+    def __call__(self, outputs: Any, targets: np.ndarray) -> Any:
+        # Half of it, as scikit-learn has it: so the same learning rate and alpha do the same.
+        return 0.5 * self.backend.mse_loss(outputs, targets.tolist())
+
+    def right(self, scores: np.ndarray, targets: np.ndarray) -> float:
+        """R² of these samples, times their number: so that judge, which divides, gives R²."""
+        errors = ((scores - targets) ** 2).mean(axis=0)
+        spread = targets.var(axis=0)
+        unexplained = np.where(spread > 0, errors / np.where(spread > 0, spread, 1.0), errors > 0)
+        return float(len(targets) * (1.0 - unexplained.mean()))
+
+
+class MultilayerPerceptron(BaseEstimator):
+    """What classifiers and regressors of all backends share. `_backend` is the engine.
+
+    The parameters are those of scikit-learn's MLPClassifier where they mean the same. The solvers are
+    adam and sgd, activations those of MLP besides scikit-learn's names, and alpha pulls at the biases
+    too. The defaults suit small data and engines that compute with scalars.
+
+    model_ is the trained network, an MLP of the backend: what draws, saves and explains one takes
+    it. A fit that fails or is interrupted leaves the estimator as it was.
+    """
+
+    _backend: ModuleType
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (16,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: Any = "auto",
+        learning_rate_init: float = 0.01,
+        max_iter: int = 100,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+
+    # What a classifier and a regressor do differently.
+
+    def _targets(self, y: np.ndarray, first: bool, classes: Any = None) -> np.ndarray:
+        """y as the objective takes it. first: whether this y decides what the outputs are."""
+        raise NotImplementedError
+
+    def _objective(self, targets: np.ndarray) -> Objective:
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from samples X, an array of (samples, features), and what belongs to them, y."""
+        with self._whole_or_not_at_all():
+            again = self.warm_start and hasattr(self, "model_")
+            inputs, targets = self._checked(X, y, first=not again)
+            split = self._split(inputs, targets)
+            trainer = self._trainer(targets, self.max_iter, again)
+            stopped = self._train(trainer, split, self.n_iter_no_change)
+        if not stopped:
+            warnings.warn(
+                f"{type(self).__name__} went on learning until max_iter={self.max_iter} ended it; "
+                "give it more epochs, or a larger tol",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        with self._whole_or_not_at_all():
+            if self.early_stopping:
+                raise ValueError(
+                    "partial_fit learns one epoch and cannot stop early: set early_stopping=False"
+                )
+            again = hasattr(self, "model_")
+            inputs, targets = self._checked(X, y, first=not again, classes=classes)
+            trainer = self._trainer(targets, 1, again)
+            if again:
+                trainer.optimizer.load_state_dict(self._optimizer_state)
+            self._train(trainer, Split(inputs, targets, inputs[:0], targets[:0]), patience=1)
+        return self
+
+    @contextmanager
+    def _whole_or_not_at_all(self) -> Iterator[None]:
+        before = self.__dict__.copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def _checked(
+        self, X: Any, y: Any, first: bool, classes: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        check_parameters(self)
+        X, y = validate_data(
+            self, X, y, reset=first, dtype=np.float64, multi_output=True, estimator=self
+        )
+        return X, self._targets(y, first, classes)
+
+    def _split(self, inputs: np.ndarray, targets: np.ndarray) -> Split:
+        """All to learn from, or with early_stopping a part held out."""
+        if not self.early_stopping:
+            return Split(inputs, targets, inputs[:0], targets[:0])
+        seed = check_random_state(self.random_state).randint(2**31)
+        parts = train_test_split(
+            *(inputs, targets),
+            test_size=self.validation_fraction,
+            random_state=seed,
+            stratify=targets if isinstance(self, ClassifierMixin) else None,
+        )
+        return Split(parts[0], parts[2], parts[1], parts[3])
+
+    def _trainer(self, targets: np.ndarray, epochs: int, again: bool) -> EstimatorTrainer:
+        """A network to train: a new one, or a copy of that which is there."""
+        if not again:
+            self._seed = int(check_random_state(self.random_state).randint(2**31))
+            self.loss_curve_: list[float] = []
+        batch = min(BATCH, len(targets)) if self.batch_size == "auto" else self.batch_size
+        settings = Settings(
+            hidden=sizes_of(self.hidden_layer_sizes),
+            activation=ALIASES.get(self.activation, self.activation),
+            init="xavier" if self.activation in (*SATURATING, *ALIASES) else "he",
+            optimizer=self.solver,
+            lr=float(self.learning_rate_init),
+            # scikit-learn divides alpha by the samples of the batch, and so do we.
+            weight_decay=self.alpha / batch,
+            epochs=int(epochs),
+            batch_size=int(batch),
+            seed=self._seed,
+        )
+        trainer = EstimatorTrainer(self, settings, self._objective(targets))
+        if again:
+            trainer.model.load_state_dict(self.model_.state_dict())
+            trainer.epochs_before = self.n_iter_
+        return trainer
+
+    def _train(self, trainer: EstimatorTrainer, split: Split, patience: int) -> bool:
+        """Whether it stopped because no epoch of `patience` was better by tol."""
+        held_out = len(split.held_inputs) > 0
+        stop = Interruption()  # not entered: Ctrl-C stays Ctrl-C, and nothing is learnt
+        stopping = EarlyStopping(trainer.model, trainer.optimizer, patience, self.tol)
+
+        def watch(row: dict[str, float]) -> None:
+            stop.requested = stopping.ends(-row["held_accuracy"] if held_out else row["loss"])
+
+        try:
+            trainer.train(split, stop, on_epoch=watch)
+        except Diverged as error:
+            raise ValueError(
+                f"{str(error).partition('; try')[0]}; scale the inputs (StandardScaler) or take a "
+                "smaller learning_rate_init"
+            ) from error
+        rows = trainer.history.epochs
+        if held_out:
+            stopping.restore()
+            self.validation_scores_ = [row["held_accuracy"] for row in rows]
+            self.best_validation_score_ = -stopping.best
+        self.loss_curve_ = self.loss_curve_ + [row["loss"] for row in rows]
+        self.loss_ = self.loss_curve_[-1]
+        self.n_iter_ = len(self.loss_curve_)
+        self.model_ = trainer.model
+        self._optimizer_state = trainer.optimizer.state_dict()
+        return stop.requested
+
+    def _scores(self, X: Any) -> np.ndarray:
+        """The outputs of the network."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return scores(self._backend, self.model_, X)
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """The weights of each layer, (inputs, outputs) as scikit-learn has them."""
+        return [np.array(w).T for name, w in self._state() if name.endswith("weight")]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """The biases of each layer."""
+        return [np.array(b) for name, b in self._state() if name.endswith("bias")]
+
+    def _state(self) -> list[tuple[str, Any]]:
+        if "model_" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} has not been fitted yet: call fit")
+        return [*self.model_.state_dict().items()]
+
+    # Pickled are the weights, as arrays: no objects of the engine.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            sizes = [self.model_.n_in, *(layer.n_out for layer in self.model_.layers)]
+            weights = {name: np.array(numbers) for name, numbers in self._state()}
+            state["model_"] = (sizes, self.model_.activation, weights)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            sizes, activation, weights = state["model_"]
+            self.model_ = self._backend.MLP(sizes, activation=activation, seed=0)
+            self.model_.load_state_dict(weights)
+
+
+class Classifier(ClassifierMixin, MultilayerPerceptron):
+    """What MLPClassifier is in every backend."""
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """One epoch over these samples. classes: all that there will be, given in the first call."""
+        return self._partial_fit(X, y, classes)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class of each sample."""
+        found = self._scores(X)
+        chosen: np.ndarray = self.classes_[self._meaning().chosen(found)]
+        return chosen
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """How likely each class is, (samples, classes)."""
+        return self._likely(X, expit, softmax)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of it, also where the likelihood itself is too small for a float."""
+        return self._likely(X, log_expit, log_softmax)
+
+    def _likely(
+        self, X: Any, two: Callable[..., np.ndarray], more: Callable[..., np.ndarray]
+    ) -> np.ndarray:
+        found = self._scores(X)
+        if found.ndim == 1:
+            return np.column_stack([two(-found), two(found)])
+        return more(found, axis=1)
+
+    def _meaning(self) -> Objective:
+        return Objective(self._backend, "cross-entropy", len(self.classes_))
+
+    def _objective(self, targets: np.ndarray) -> Objective:
+        return self._meaning()
+
+    def _targets(self, y: np.ndarray, first: bool, classes: Any = None) -> np.ndarray:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if first:
+            self.classes_ = np.unique(y if classes is None else classes)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"{type(self).__name__} tells classes apart and needs two or more, "
+                    f"got 1 class: {self.classes_[0]!r}"
+                )
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={classes!r} are not those of the first call, {self.classes_!r}"
+            )
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y has classes {unknown!r}, which the first call did not have: {self.classes_!r}"
+            )
+        return np.searchsorted(self.classes_, y)
+
+
+class Regressor(RegressorMixin, MultilayerPerceptron):
+    """What MLPRegressor is in every backend."""
+
+    def partial_fit(self, X: Any, y: Any) -> Self:
+        """One epoch over these samples."""
+        return self._partial_fit(X, y)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The quantity of each sample, or where several were learnt (samples, quantities)."""
+        return self._scores(X)
+
+    def _objective(self, targets: np.ndarray) -> Objective:
+        return SquaredError(self._backend, targets)
+
+    def _targets(self, y: np.ndarray, first: bool, classes: Any = None) -> np.ndarray:
+        y = np.asarray(y, dtype=np.float64)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        n = y.shape[1] if y.ndim == 2 else 1
+        if not first and n != self.model_.n_out:
+            raise ValueError(
+                f"y has {n} quantities a sample, the first call had {self.model_.n_out}"
+            )
+        return y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def sizes_of(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """The sizes of the hidden layers: one number is one layer."""
+    sizes = hidden_layer_sizes if np.iterable(hidden_layer_sizes) else (hidden_layer_sizes,)
+    return tuple(int(n) for n in sizes)
+
+
+def check_parameters(estimator: MultilayerPerceptron) -> None:
+    """ValueError or TypeError that names the first parameter that cannot be."""
+
+    def is_whole(x: Any) -> bool:
+        return not isinstance(x, bool) and isinstance(x, Integral) and int(x) >= 1
+
+    def is_number(x: Any) -> bool:
+        return not isinstance(x, bool) and isinstance(x, Real) and math.isfinite(x)
+
+    def is_fraction(x: Any) -> bool:
+        return is_number(x) and 0 <= x < 1
+
+    def are_sizes(x: Any) -> bool:
+        return all(is_whole(n) for n in (x if np.iterable(x) else (x,)))
+
+    activations = (*ACTIVATIONS, *ALIASES)
+    allowed: dict[str, tuple[Callable[[Any], bool], str]] = {
+        "hidden_layer_sizes": (are_sizes, "a size of 1 or more for each hidden layer"),
+        "activation": (lambda x: x in activations, f"one of {', '.join(activations)}"),
+        "solver": (lambda x: x in SOLVERS, f"one of {', '.join(SOLVERS)}"),
+        "alpha": (lambda x: is_number(x) and x >= 0, "a number of 0 or more"),
+        "batch_size": (
+            lambda x: is_whole(x) or (isinstance(x, str) and x == "auto"),
+            "a whole number of 1 or more, or 'auto'",
+        ),
+        "learning_rate_init": (lambda x: is_number(x) and x > 0, "a number above 0"),
+        "max_iter": (is_whole, "a whole number of 1 or more"),
+        "tol": (lambda x: is_number(x) and x >= 0, "a number of 0 or more"),
+        "momentum": (is_fraction, "a number from 0 to below 1"),
+        "validation_fraction": (
+            lambda x: is_fraction(x) and x > 0,
+            "a number between 0 and 1",
+        ),
+        "beta_1": (is_fraction, "a number from 0 to below 1"),
+        "beta_2": (is_fraction, "a number from 0 to below 1"),
+        "epsilon": (lambda x: is_number(x) and x > 0, "a number above 0"),
+        "n_iter_no_change": (is_whole, "a whole number of 1 or more"),
+    }
+    for name, (holds, expected) in allowed.items():
+        given = getattr(estimator, name)
+        if not holds(given):
+            raise ValueError(f"{name} of {type(estimator).__name__} is {expected}, got {given!r}")
