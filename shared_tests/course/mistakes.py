@@ -87,7 +87,6 @@ def grads(engine: Any, apply: Callable[..., Any], *numbers: float) -> tuple[floa
 
 # Step 1 --------------------------------------------------------------------------------------
 
-
 WITHOUT_RETURN = (
     "nothing is returned",
     "a result is computed and not returned: return Value(…)",
@@ -207,18 +206,6 @@ def swapped_slopes(engine):
     return None
 
 
-@mistake(
-    "the gradient from above is not multiplied in",
-    4,
-    "a node hands down its local gradient alone: multiply it by the gradient from above, node.grad",
-)
-def without_the_gradient_from_above(engine):
-    got = grads(engine, lambda a, b, c: (a * b) * c, 2.0, 3.0, 5.0)
-    if got == (3.0, 2.0, 6.0):
-        return "in (a * b) * c with 2, 3, 5 a.grad is 3.0, the slope of a * b alone, not 3·5"
-    return None
-
-
 # Step 3 --------------------------------------------------------------------------------------
 
 
@@ -273,6 +260,18 @@ def one_operation_deep(engine):
     (b * 5.0).backward()
     if (b.grad, a.grad) == (5.0, 0.0):
         return "in (a * 3.0) * 5.0 the product in the middle has its gradient, and a.grad is 0.0"
+    return None
+
+
+@mistake(
+    "the gradient from above is not multiplied in",
+    4,
+    "a node hands down its local gradient alone: multiply it by the gradient from above, node.grad",
+)
+def without_the_gradient_from_above(engine):
+    got = grads(engine, lambda a, b, c: (a * b) * c, 2.0, 3.0, 5.0)
+    if got == (3.0, 2.0, 6.0):
+        return "in (a * b) * c with 2, 3, 5 a.grad is 3.0, the slope of a * b alone, not 3·5"
     return None
 
 

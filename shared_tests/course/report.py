@@ -149,10 +149,10 @@ def result_of(folder: Path, step: int, seconds: int, megabytes: int) -> dict[str
 # Showing --------------------------------------------------------------------------------------
 
 
-def table(rows: list[Row]) -> Table:
+def table(rows: list[Row], step: int) -> Table:
     shown = Table(*COLUMNS[:3], Column(COLUMNS[3], ratio=1), Column(COLUMNS[4], justify="right"))
     for row in rows:
-        shown.add_row(*map(Text, row.cells), style="green" if row.done == STEPS else "")
+        shown.add_row(*map(Text, row.cells), style="green" if row.done == step else "")
     return shown
 
 
@@ -288,7 +288,7 @@ def main(
         write_csv(rows, csv_path)
     if html_path:
         write_html(rows, html_path, step)
-    console.print(table(rows))
+    console.print(table(rows, step))
     console.print(Text(summary(rows, step)))
 
 

@@ -59,13 +59,14 @@ CLASS = {
     "two files/two.py": (RIGHT, ("0", "1", "has 2 Python files, and none is called my_engine.py")),
     "<script>alert(1).py": (WRONG, ("2", "3", "overwritten gradients (= for +=)")),
     "[red]x.py": ("def f(:", ("0", "1", "cannot be imported: SyntaxError: invalid syntax (my_engine.py, line 1)")),
+    "raises.py": ("raise ValueError('x' * 10**6)", ("0", "1", ("cannot be imported: ValueError: " + "x" * 500)[:500])),
     "=1+1.py": ("import sys\nsys.exit(0)", ("0", "1", "cannot be imported: SystemExit: 0 (my_engine.py, line 2)")),
     "lies.py": (LIES, ("0", "1", "ended the process itself, with exit code 0")),
     "patches.py": (RIGHT + PATCHES, ("0", "1", "replaces _pytest.python.Function.runtest: what its tests say means nothing")),
     "skips.py": (SKIPS, ("0", "1", "its tests were not all run to their end")),
     "hog.py": (HOG, ("0", "1", "MemoryError")),
 }  # fmt: skip
-SUMMARY = "2 of 10 have done all 3 steps; 7 at step 1, 1 at step 3."
+SUMMARY = "2 of 11 have done all 3 steps; 8 at step 1, 1 at step 3."
 
 
 def report(folder: Path, *options: str) -> tuple[str, list[list[str]], str]:
