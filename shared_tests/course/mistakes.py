@@ -398,25 +398,6 @@ def stale(engine):
 
 
 @mistake(
-    "leaves start from zero in each call",
-    5,
-    "backward() sets the gradients of leaves to zero, too: they add up over calls, and only "
-    "zero_grad() clears them",
-)
-def leaves_are_zeroed_again(engine):
-    if leaves_are_zeroed(engine):
-        return None
-    x = engine.Value(3.0)
-    z = x * x * x
-    z.backward()
-    first = x.grad
-    z.backward()
-    if (first, x.grad) == (27.0, 27.0):
-        return "z.backward() twice left x.grad of z = x * x * x at 27.0, not at 54.0"
-    return None
-
-
-@mistake(
     "zero_grad leaves the gradient",
     5,
     "zero_grad() of a Value does not set its grad to 0.0",

@@ -45,50 +45,24 @@ open("found.json", "w").write(json.dumps(found))
     return json.loads((folder / "found.json").read_text())
 
 
-# These take long. Engines that have nothing to do with what they are about are spared them.
-LONG = (
-    "conformance/test_03_backward.py::test_deeper_than_recursion_goes",
-    "conformance/test_03_backward.py::test_a_node_waits_for_all_that_use_it",
-    "course/test_lessons.py::test_two_moons_are_learnt",
-)
+# The pages -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def checked(tmp_path_factory):
-    """The engine at the end of each page; at its beginning, with nothing filled in; with a mistake."""
+def test_each_page_asks_for_something_and_its_solution_is_enough(tmp_path):
+    """And the course asks for nothing that the interface does not, save `train`, which uses an engine."""
     made = engines()
-    whole = {"closures": (CLOSURES(RIGHT), range(1, 7))}
-    short = {"pure_python": (None, range(1, 10))}
+    wanted = {"pure_python": (None, range(1, 10))}
     for step in STEPS:
         k = step.number
-        steps = range(1 if k in (4, 10) else max(1, k - 1), k + 1)
-        (whole if k in (4, 10) else short)[f"after_{k}"] = (made[k], steps)
-        short[f"begun_{k}"] = (merged(made[k - 1], page_of(step).start), range(k, k + 1))
-    for i, (fault, (change, mistake)) in enumerate(PLANTED.items()):
-        k = STEP_OF.get(fault) or max(known.step for known in MISTAKES if known.name == mistake)
-        # From step 6 on what is new touches nothing that was there, so the steps before are as right.
-        steps = range(1 if k < 6 else k, k + 1)
-        (whole if k == 4 else short)[f"planted_{i}"] = (change(RIGHT), steps)
-    folder = tmp_path_factory.mktemp("course")
-    found = check_all(folder, whole, "--step-seconds=1")
-    return found | check_all(folder, short, *(f"--deselect={test}" for test in LONG))
-
-
-@each_step
-def test_with_the_solution_of_a_page_its_step_is_done(checked, step):
-    after = checked[f"after_{step.number}"]
-    assert after["done"] == step.number, after
-
-
-def test_the_course_asks_for_nothing_that_the_interface_does_not(checked):
-    """Save `train`, of step 10, which is a program that uses an engine."""
-    assert checked["pure_python"]["done"] == 9, checked["pure_python"]
-
-
-@each_step
-def test_where_a_page_begins_there_is_something_to_do(checked, step):
-    begun = checked[f"begun_{step.number}"]
-    assert begun["done"] < step.number, begun
+        begun = merged(made[k - 1], page_of(step).start)  # with nothing filled in
+        wanted[f"begun_{k}"] = (begun, range(k, k + 1))
+        # The last one tells of all steps; before it, what is new must not break what was there.
+        wanted[f"after_{k}"] = (made[k], range(1 if k == 10 else max(1, k - 1), k + 1))
+    done = {name: found["done"] for name, found in check_all(tmp_path, wanted).items()}
+    for step in STEPS:
+        assert done[f"begun_{step.number}"] < step.number, f"{step.page} asks for nothing"
+        assert done[f"after_{step.number}"] == step.number, f"the solution of {step.page} fails"
+    assert done["pure_python"] == 9
 
 
 @each_step
@@ -416,14 +390,38 @@ CLOSURES = both(
 # Of those that are made in several steps.
 STEP_OF = {"+ without return": 1, "- without return": 6}
 
+# These take long. Engines that have nothing to do with what they are about are spared them.
+LONG = (
+    "conformance/test_03_backward.py::test_deeper_than_recursion_goes",
+    "conformance/test_03_backward.py::test_a_node_waits_for_all_that_use_it",
+    "course/test_lessons.py::test_two_moons_are_learnt",
+)
 
-@pytest.mark.parametrize("planted", PLANTED)
-def test_a_mistake_fails_in_its_step_and_is_named(checked, planted):
-    """And no other is named with it."""
-    found = checked[f"planted_{list(PLANTED).index(planted)}"]
-    mistake = PLANTED[planted][1]
-    assert found["mistakes"] == [mistake], found
-    assert found["failing"] in {known.step for known in MISTAKES if known.name == mistake}, found
+
+@pytest.mark.parametrize("walks", [True, False], ids=["in the walk", "elsewhere"])
+def test_each_mistake_fails_in_its_step_and_is_named(tmp_path, walks):
+    """And no other is named with it. An engine that is right in another way has none."""
+    wanted, steps_of = {}, {known.name: known.step for known in MISTAKES}
+    names = {f"planted_{i}": planted for i, planted in enumerate(PLANTED)}
+    for name, planted in names.items():
+        change, mistake = PLANTED[planted]
+        k = STEP_OF.get(planted, steps_of[mistake])
+        if (k == 4) is walks:
+            # From step 6 on what is new touches nothing that was there: the steps before are as right.
+            wanted[name] = (change(RIGHT), range(1 if k < 6 else k, k + 1))
+    if walks:
+        wanted["closures"] = (CLOSURES(RIGHT), range(1, 6))
+    options = ["--step-seconds=1"] if walks else [f"--deselect={test}" for test in LONG]
+    all_found = check_all(tmp_path, wanted, *options)
+    if walks:
+        closures = all_found.pop("closures")
+        assert (closures["done"], closures["mistakes"]) == (5, []), closures
+    wrong = {
+        names[name]: found
+        for name, found in all_found.items()
+        if found["mistakes"] != [PLANTED[names[name]][1]] or found["failing"] != wanted[name][1][-1]
+    }
+    assert not wrong and len(all_found) > 5, wrong
 
 
 def test_every_mistake_is_planted():
@@ -434,11 +432,6 @@ def test_the_right_engine_raises_no_suspicion(backend):
     """Nor does any of ours."""
     for engine in (backend.module, engine_of(RIGHT)):
         assert suspicions(engine, 10) == []
-
-
-def test_an_engine_that_is_right_in_another_way(checked):
-    """It has closures and no operators yet: five steps are done, and there is nothing to name."""
-    assert (checked["closures"]["done"], checked["closures"]["mistakes"]) == (5, [])
 
 
 # What a learner sees -------------------------------------------------------------------------

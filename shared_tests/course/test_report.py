@@ -2,10 +2,8 @@
 
 import csv
 import html.parser
-import os
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from course.pages import engines
@@ -79,26 +77,6 @@ def report(folder: Path, *options: str) -> tuple[str, list[list[str]], str]:
         return done.output, list(csv.reader(file)), paths[1].read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("class") / "submissions"
-    for name, (code, _) in CLASS.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        code = code.replace("{path!r}", repr(str(folder.parent / "child")))
-        (folder / name).write_text(code, encoding="utf-8")
-    return folder, *report(folder, "--step=3", "--jobs=2", "--seconds=120")
-
-
-@pytest.mark.parametrize("name", CLASS)
-def test_a_row_for_each(reported, name):
-    student = name.partition("/")[0].removesuffix(".py")
-    _, _, (columns, *rows), _ = reported
-    assert columns == ["student", "steps done", "stops at", "what is wrong", "seconds"]
-    # A spreadsheet would compute what begins with an equals sign.
-    (row,) = [row for row in rows if row[0] == ("'" + student if student[0] == "=" else student)]
-    assert tuple(row[1:4]) == CLASS[name][1]
-
-
 class Cells(html.parser.HTMLParser):
     """The text of each cell of a page, and the tags that it has."""
 
@@ -117,27 +95,31 @@ class Cells(html.parser.HTMLParser):
             self.cells[-1] += data
 
 
-def test_the_page_shows_names_as_they_are(reported):
-    """And needs nothing from elsewhere."""
-    page = reported[3]
+def test_a_row_for_each(tmp_path):
+    """Whatever it does; and names are shown as they are."""
+    folder = tmp_path / "submissions"
+    for name, (code, _) in CLASS.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        code = code.replace("{path!r}", repr(str(tmp_path / "child")))
+        (folder / name).write_text(code, encoding="utf-8")
+    printed, (columns, *rows), page = report(folder, "--step=3", "--jobs=2", "--seconds=120")
+
+    students = {name.partition("/")[0].removesuffix(".py"): row for name, (_, row) in CLASS.items()}
+    assert columns == ["student", "steps done", "stops at", "what is wrong", "seconds"]
+    # A spreadsheet would compute what begins with an equals sign.
+    expected = {f"'{s}" if s[0] == "=" else s: row for s, row in students.items()}
+    assert {student: tuple(others[:3]) for student, *others in rows} == expected
+
     shown = Cells(page)
-    students = {name.partition("/")[0].removesuffix(".py") for name in CLASS}
-    assert students <= set(map(str.strip, shown.cells))
+    assert SUMMARY in page and students.keys() <= set(map(str.strip, shown.cells))
     assert "script" not in shown.tags and "link" not in shown.tags and "://" not in page
-    assert SUMMARY in page
+    assert SUMMARY in printed and "[red]x" in printed
 
-
-def test_the_terminal_shows_names_as_they_are(reported):
-    assert "[red]x" in reported[1] and SUMMARY in reported[1]
-
-
-def test_processes_of_a_submission_end_with_it(reported):
-    """Where one may start any: the limit holds all but root."""
-    noted = reported[0].parent / "child"
-    if noted.exists():
-        state = Path(f"/proc/{noted.read_text()}/stat")
+    assert not list(folder.rglob("__pycache__")), "something is written into the submissions"
+    child = tmp_path / "child"
+    if child.exists():  # where one may start processes: the limit holds all but root
+        state = Path(f"/proc/{child.read_text()}/stat")
         assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] in "ZX"
-    assert not os.path.exists(reported[0] / "__pycache__"), "it writes into the submissions"
 
 
 def test_a_loop_without_end(tmp_path):
