@@ -385,6 +385,7 @@ bad(
     exactly="a Vector of 3 and one of 2 cannot be combined",
 )
 bad("vector", "1.21", "Vector + 'abc'", TypeError, lambda m: m.Vector([1.0, 2.0, 3.0]) + "abc")
+bad("vector", "1.21", "Vector + b'abc'", TypeError, lambda m: m.Vector([1.0, 2.0, 3.0]) + b"abc")
 bad("vector", "1.21", "Vector * None", TypeError, lambda m: m.Vector([1.0, 2.0]) * None)
 bad(
     "vector",
@@ -1430,6 +1431,11 @@ def a_result_set_by_a_tape(m):
     m.Tape(y + 1.0).set(y, 1.0)
 
 
+def a_leaf_set_from_two_numbers(m):
+    x = m.Value(1.0)
+    m.Tape(x * 2.0).set([x], [1.0, 2.0])
+
+
 def loaded(**entries):
     return lambda m: m.Neuron(1).load_state_dict({"weight": [[1.0]], "bias": [0.0], **entries})
 
@@ -1528,6 +1534,14 @@ for chapter, rule, name, error, call, says in (
         ValueError,
         a_result_set_by_a_tape,
         "a Tape sets leaves, whose data nothing computes; got the result of '* 2.0'",
+    ),
+    (
+        "graph",
+        "5.3",
+        "Tape.set of 1 leaf from 2 numbers",
+        ValueError,
+        a_leaf_set_from_two_numbers,
+        "1 leaves cannot be set from 2 numbers",
     ),
     (
         "graph",

@@ -335,13 +335,17 @@ def test_no_grad_as_a_decorator(backend):
 
 
 def test_no_grad_holds_for_its_thread(backend):
-    """Rule 1.13: another thread records its graph meanwhile."""
+    """Rule 1.13: another thread records its graph meanwhile, custom operations too."""
     a, seen = backend.Value(2.0), []
+
+    def compute():
+        seen.extend([a * 3.0, backend.Value(1.0, (a,), "f", local_grads=(1.0,))])
+
     with backend.no_grad():
-        thread = threading.Thread(target=lambda: seen.append(a * 3.0))
+        thread = threading.Thread(target=compute)
         thread.start()
         thread.join()
-    assert seen[0].operands == (a,), (
+    assert [v.operands for v in seen] == [(a,), (a,)], (
         "no_grad is the thread's that entered it: keep its state in a ContextVar"
     )
 

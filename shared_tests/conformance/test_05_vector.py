@@ -264,6 +264,14 @@ def test_numbers_beside_rows(backend):
     assert floats(backend.Vector(flat) + rows) == [2.0, 4.0, 4.0, 6.0]
     assert floats(backend.Vector(rows) - flat) == [0.0, 0.0, 2.0, 2.0]
     assert (flat @ backend.Vector([3.0, 4.0])).data == 11.0
+    if not backend.arrays:  # where a number among rows goes with all of its own
+        assert floats(backend.Vector(rows) + [flat, 5.0]) == [2.0, 4.0, 8.0, 9.0]
+        assert floats(backend.Vector(flat) + [flat, 5.0]) == [2.0, 4.0, 6.0, 7.0]
+
+
+def test_what_can_be_read_once(backend):
+    """Rule 1.21: beside a Vector, as in one."""
+    assert floats(backend.Vector(iter(A)) + iter(B)) == [2.0, 1.0, 2.25]
 
 
 def test_detach_and_no_grad(backend):

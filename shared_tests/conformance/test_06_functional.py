@@ -106,6 +106,13 @@ def test_dot_of_a_value_with_itself(backend):
     expect("gradient", grads(x), [2 * v for v in X])
 
 
+def test_dot_of_a_value_with_several_numbers(backend):
+    """Rules 1.17 and 2.2: it is given the last product's gradient first."""
+    a = backend.Value(2.0)
+    backend.dot([a, a, a], [1.0, 1e16, -1e16]).backward()
+    assert backend.arrays or a.grad == 1.0, f"a.grad is {a.grad!r}: (-1e16 + 1e16) + 1.0 is 1.0"
+
+
 def test_dot_is_the_sum_of_its_products(backend):
     """Rules 2.1 and 2.2: value and gradients are those of ((b + w0·x0) + w1·x1) + …"""
     numbers = (0.1, -7.3, 1e-3, 2.5) if backend.arrays else (1e16, 1.0, -1e16, 0.1)

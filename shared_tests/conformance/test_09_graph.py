@@ -242,6 +242,12 @@ def test_the_local_gradients_of_two_operands(backend, row):
             assert all_close(row.apply(a, z)._local_gradients(), slopes[1:])
 
 
+def test_a_leaf_is_what_it_is(backend):
+    """Rules 8.4 and 8.5: nothing computed it."""
+    leaf = backend.Value(3.0)
+    assert leaf._local_gradients() == () and leaf._recomputed({}) == 3.0
+
+
 def test_local_gradients_are_of_the_present_data(backend):
     """Rule 8.4: as in backward (1.10)."""
     a, b = backend.Value(2.0), backend.Value(3.0)

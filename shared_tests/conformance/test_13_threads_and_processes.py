@@ -4,9 +4,11 @@ import asyncio
 import json
 import multiprocessing
 import random
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -69,6 +71,9 @@ def test_leaves_that_several_graphs_share(backend):
     )
 
 
+AT_WORK = "this Tape is at work in another thread: record one for each"
+
+
 def test_a_tape_in_several_threads(backend):
     """Rule 1.19: a Tape at work refuses another thread; what it answers is right."""
     x = backend.Value(1.5)
@@ -86,12 +91,36 @@ def test_a_tape_in_several_threads(backend):
                 tape.backward()
                 passes += 1
             except RuntimeError as error:
-                assert "this Tape is at work in another thread" in str(error)
+                assert str(error) == AT_WORK
         return answers, passes
 
     results = at_once(*[replay] * 3)
     assert {answer for answers, _ in results for answer in answers} == {expected}
     assert x.grad == sum(passes for _, passes in results) * slope
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="timers as POSIX has them")
+def test_a_tape_at_work_refuses_a_signal_handler(backend):
+    """Rules 1.19 and 1.26: it does not wait either, since what it would wait for is interrupted."""
+    tape = backend.Tape(backend.dot([chain(backend, backend.Value(1.5), 5_000)], [1.0]))
+    refusals, began = [], time.monotonic()
+
+    def replay(*_):
+        try:
+            tape.forward()
+        except RuntimeError as error:
+            refusals.append(str(error))
+
+    before = signal.signal(signal.SIGVTALRM, replay)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.001, 0.001)
+    try:
+        while not refusals and time.monotonic() < began + 60:
+            tape.forward()
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
+    assert set(refusals) == {AT_WORK}
+    assert tape.forward() == tape.forward()
 
 
 # no_grad -------------------------------------------------------------------------------------
@@ -152,6 +181,26 @@ def test_no_grad_holds_for_tasks_started_inside(backend):
     assert own == () and at_last == (a,)
 
 
+def test_a_task_started_in_the_inner_of_two_blocks(backend):
+    """Rule 1.13: where that one ends, the outer still holds for it."""
+    a = backend.Value(2.0)
+
+    async def operands(ended):
+        await ended.wait()
+        return (a * 3.0).operands
+
+    async def main():
+        ended = asyncio.Event()
+        with backend.no_grad():
+            with backend.no_grad():
+                task = asyncio.create_task(operands(ended))
+                await asyncio.sleep(0)
+            ended.set()
+            return await task
+
+    assert asyncio.run(main()) == ()
+
+
 def test_no_grad_around_await(backend):
     """Rule 1.13: tasks whose blocks interleave, in no order of entering and leaving."""
     a = backend.Value(2.0)
@@ -194,9 +243,12 @@ def test_no_grad_refuses_to_decorate_what_suspends(backend):
 def test_one_no_grad_is_one_block(backend):
     """Rule 1.13: entered twice at a time it could not know which block ends."""
     pause, a = backend.no_grad(), backend.Value(2.0)
-    with pause:
-        with pytest.raises(RuntimeError, match="make one for each block"):
+    pause.__exit__(None, None, None)  # of a block that was not entered: nothing ends
+    with pause as entered:
+        assert entered is pause
+        with pytest.raises(RuntimeError) as refusal:
             pause.__enter__()
+        assert str(refusal.value) == "this no_grad() is entered already: make one for each block"
         assert (a * 3.0).operands == ()
     assert (a * 3.0).operands == (a,)
     with pause:

@@ -44,6 +44,7 @@ FILES = ("engine.py", "functional.py", "nn.py", "optim.py")
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 LIMIT = 0.95  # of the mutants, killed
 KILLED, SURVIVED = 1, 0  # exit codes of a child
+CONTROL = "no mutant"
 
 
 @dataclass
@@ -159,7 +160,7 @@ class MutationRun:
         """Each in a child of this process, so many at a time as there are workers."""
         gc.collect()
         gc.freeze()  # the collector of a child leaves the pages that it shares with us alone
-        waiting = list(reversed(self.cases))
+        waiting = [*reversed(self.cases), self.control(session.items)]
         running: dict[int, tuple[Case, Path]] = {}
         done = 0
         with tempfile.TemporaryDirectory() as folder:
@@ -178,15 +179,29 @@ class MutationRun:
                 end_the_group(child)
                 shutil.copy2(PACKAGE / case.file, place / PACKAGE.name / case.file)
                 free.append(place)
-                if not os.WIFEXITED(status):
-                    case.killer = f"ended by {signal.Signals(os.WTERMSIG(status)).name}"
-                elif os.WEXITSTATUS(status) != SURVIVED:
+                if os.waitstatus_to_exitcode(status) != SURVIVED:
                     case.killer = (place / "killer").read_text(encoding="utf-8")
+                if os.WIFSIGNALED(status):
+                    case.killer += f", ended by {signal.Signals(os.WTERMSIG(status)).name}"
+                if case.mutant.name == CONTROL:
+                    if case.killer:
+                        raise session.Interrupted(
+                            f"a child fails without any mutant: {case.killer}"
+                        )
+                    continue
                 if not case.killer:
                     self.say(f"survived {len(case.tests)} tests: {case.name}")
                 done += 1
                 if done % 100 == 0:
                     self.say(f"{done} of {len(self.cases)}")
+
+    def control(self, items: list[pytest.Item]) -> Case:
+        """The module as it is, and all tests of the mutants: where a child fails on that, it fails
+        on every mutant."""
+        nodeids = {test.nodeid for case in self.cases for test in case.tests}
+        source = (PACKAGE / FILES[0]).read_text(encoding="utf-8")
+        unchanged = Mutant(CONTROL, source, range(0), range(0), at_import=True, in_function=False)
+        return Case(FILES[0], unchanged, [item for item in items if item.nodeid in nodeids])
 
     def be_the_child(self, session: pytest.Session, case: Case, place: Path) -> None:
         """Take the mutant for the backend, run its tests to the first that fails, and exit."""
@@ -259,6 +274,8 @@ def main() -> int:
     def say(line: str) -> None:
         print(f"{time.perf_counter() - began:7.1f} s  {line}", file=sys.__stdout__, flush=True)
 
+    # PyTorch's threads are not there in a child, which would wait for them.
+    os.environ["OMP_NUM_THREADS"] = "1"
     run = MutationRun(options, say)
     suite = str(ROOT / "shared_tests" / "conformance")
     with tempfile.TemporaryDirectory() as folder:

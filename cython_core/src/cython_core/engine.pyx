@@ -162,7 +162,7 @@ cdef Block innermost():
 
 cdef inline bint recording() except -1:
     """Whether operations record a graph here."""
-    return no_grad_blocks == 0 or innermost() is None
+    return innermost() is None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -827,10 +827,10 @@ cdef double largest(double *xs, Py_ssize_t count) noexcept nogil:
     cdef double result = -INFINITY
     cdef Py_ssize_t i
     for i in range(count):
-        if xs[i] > result or xs[i] != xs[i]:
+        if xs[i] != xs[i]:
+            return xs[i]
+        if xs[i] > result:
             result = xs[i]
-            if result != result:
-                break
     return result
 
 
@@ -1922,7 +1922,7 @@ cdef class Vector:
         return shown(rows)
 
     def __reduce__(self):
-        return Vector, (list(self.elements()),)
+        return Vector, (self.elements(),)
 
     @property
     def data(self):

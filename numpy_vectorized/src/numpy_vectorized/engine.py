@@ -1438,7 +1438,7 @@ def innermost() -> Entered | None:
 
 def recording() -> bool:
     """Whether operations record a graph here."""
-    return not no_grad_blocks or innermost() is None
+    return innermost() is None
 
 
 def unchanged(x: Any) -> bool:

@@ -1094,7 +1094,7 @@ def innermost() -> Entered | None:
 
 def recording() -> bool:
     """Whether operations record a graph here."""
-    return not no_grad_blocks or innermost() is None
+    return innermost() is None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1235,10 +1235,10 @@ def total(xs: Iterable[float]) -> float:
 def largest(xs: Iterable[float]) -> float:
     result = -math.inf
     for x in xs:
-        if x > result or x != x:
+        if x != x:
+            return x
+        if x > result:
             result = x
-            if x != x:
-                break
     return result
 
 
@@ -1371,7 +1371,7 @@ class Vector:
         return repr(list(self._values))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Vector, (list(self._values),)
+        return Vector, (self._values,)
 
     @property
     def data(self) -> list[Any]:
@@ -1496,7 +1496,7 @@ class Vector:
     def __rmatmul__(self, other: Any) -> Value:
         if not is_sequence(other):
             return NotImplemented
-        return vector(arguments_of(other, "@")).dot(self)
+        return dot_product(other, self, 0.0)
 
     def maximum(self, other: Any) -> Vector:
         """Elementwise the larger; other a Value, a number or a sequence as long as self."""
@@ -1609,7 +1609,7 @@ def checked(result: Vector, other: object) -> Vector:
 
 def scalars_of(values: Any) -> list[Any]:
     """All Values of a Vector, row by row."""
-    if isinstance(values, Vector) and values._is_nested():
+    if values._is_nested():
         return [v for row in values._values for v in scalars_of(row)]
     return list(values._values)
 
