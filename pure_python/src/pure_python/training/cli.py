@@ -6,6 +6,8 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 
+from .errors import INTERRUPTED, failed
+
 LIBRARIES = {
     "training": ("numpy", "click", "rich", "sklearn", "matplotlib", "safetensors"),
     "playground": ("numpy", "starlette", "uvicorn", "websockets", "safetensors"),
@@ -18,14 +20,20 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
     args: what stands after the program's name, by default `sys.argv[1:]`.
     """
     args = sys.argv[1:] if args is None else args
+    as_json = "--json" in args
     distribution = "trigrad-" + backend.replace("_", "-")
     # The playground has fewer needs than the other commands, so it has an extra of its own.
     if args[:1] == ["playground"]:
         return with_libraries(distribution, lambda: _play(backend, args[1:]), "playground")
-    return with_libraries(distribution, lambda: _run(backend, args))
+    return with_libraries(distribution, lambda: _run(backend, args), as_json=as_json)
 
 
-def with_libraries(distribution: str, program: Callable[[], int], extra: str = "training") -> int:
+def with_libraries(
+    distribution: str,
+    program: Callable[[], int],
+    extra: str = "training",
+    as_json: bool = False,
+) -> int:
     """The exit code of `program`, or 2 and a line that says how to install what it needs."""
     if any(importlib.util.find_spec(library) is None for library in LIBRARIES[extra]):
         what = "training" if extra == "training" else "the playground"
@@ -33,13 +41,11 @@ def with_libraries(distribution: str, program: Callable[[], int], extra: str = "
             f'{what} needs more libraries: python -m pip install "{distribution}[{extra}]", '
             f'or in a checkout "./pure_python[{extra}]"'
         )
-        print(f"error: {message}", file=sys.stderr)
-        return 2
+        return failed(message, 2, as_json)
     try:
         return program()
     except KeyboardInterrupt:  # before the program could see to it: libraries take a second to load
-        print("error: stopped by Ctrl-C; nothing was written", file=sys.stderr)
-        return 130
+        return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED, as_json)
 
 
 def _run(backend: str, args: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +19,12 @@ from pure_python.state.files import write_whole
 
 from . import checkpoint, datasets
 from .configuration import Source, read
-from .csv_files import shown
-from .errors import InputError
+from .csv_files import Table, shown
+from .errors import INTERRUPTED, InputError, Stopped, failed
 from .objective import LOSSES, Objective
 from .run import Run
 from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
-INTERRUPTED = 130
 # What training asks of an engine: its names in the interface.
 NEEDED = (
     "MLP SGD Adam AdamW no_grad hinge_loss mse_loss cross_entropy binary_cross_entropy_with_logits"
@@ -42,8 +42,10 @@ def carry_out(
     """Run a command and turn whatever went wrong into one line and an exit code.
 
     0 if all went well, 2 for bad input, 1 if the run failed, 130 after Ctrl-C: one line on
-    standard error says why. Where the output is read no further, Click exits with 1 itself.
+    standard error says why, as JSON where --json is given. Where the output is read no further,
+    Click exits with 1 itself.
     """
+    as_json = "--json" in (args or ())
     try:
         result = command.main(
             args=None if args is None else list(args),
@@ -53,25 +55,20 @@ def carry_out(
         )
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        return failed(error.format_message(), 2)
+        return failed(error.format_message(), 2, as_json)
     except InputError as error:
-        return failed(str(error), 2)
+        return failed(str(error), 2, as_json)
     except MemoryError:
-        return failed(
-            "there is not enough memory for this; use fewer or smaller layers or batches", 2
-        )
+        message = "there is not enough memory for this; use fewer or smaller layers or batches"
+        return failed(message, 2, as_json)
     except Diverged as error:
-        return failed(str(error), 1)
+        return failed(str(error), 1, as_json)
+    except Stopped as error:
+        return failed(str(error), INTERRUPTED, as_json)
     except (click.Abort, KeyboardInterrupt):
-        return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED)
+        return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED, as_json)
     except OSError as error:
-        return failed(f"{error.filename or 'output'}: {error.strerror or error}", 1)
-
-
-def failed(message: str, code: int) -> int:
-    """Say on standard error why it failed, in one line; the exit code."""
-    click.echo("error: " + " ".join(message.split()), err=True)
-    return code
+        return failed(f"{error.filename or 'output'}: {error.strerror or error}", 1, as_json)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -106,6 +103,11 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
                 "expected, such as 16,16, or none"
             )
         return sizes
+
+
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, and an error as one too."
+)
 
 
 @command_line.command()
@@ -157,6 +159,7 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--diagnose", is_flag=True, help="Look for mistakes while training, and say what is found."
 )
+@JSON
 @click.pass_obj
 def train(
     backend_name: str,
@@ -172,6 +175,7 @@ def train(
     out: str | None,
     no_out: bool,
     diagnose: bool,
+    as_json: bool,
     **options: Any,
 ) -> int:
     """Train a network on DATASET, or on a CSV file.
@@ -192,6 +196,7 @@ def train(
       train digits --schedule cosine --warmup 2
       train moons --resume runs/moons/weights.safetensors --epochs 20
       train --config runs/digits/run.toml
+      train digits --epochs 5 --json
     """
     if out is not None and no_out:
         raise InputError("--out and --no-out exclude each other")
@@ -212,12 +217,15 @@ def train(
         diagnose,
         configuration,
     )
-    if not run.carry_out():
-        return failed("stopped by Ctrl-C before the first step; nothing was written", INTERRUPTED)
-    run.show()
+    if not run.carry_out(quiet=as_json):
+        raise Stopped("stopped by Ctrl-C before the first step; nothing was written")
+    if as_json:
+        click.echo(json.dumps(run.summary()))
+    else:
+        run.show()
     if run.interrupted:
         epoch = run.trainer.history.epochs[-1]["epoch"]
-        return failed(f"stopped by Ctrl-C in epoch {epoch}; what was learnt is kept", INTERRUPTED)
+        raise Stopped(f"stopped by Ctrl-C in epoch {epoch}; what was learnt is kept")
     return 0
 
 
@@ -227,16 +235,19 @@ def train(
     "--csv", "csv_path", metavar="FILE", required=True, help="Rows to predict, with a header."
 )
 @click.option("--out", metavar="FILE", help="Where the table goes.  [default: standard output]")
+@JSON
 @click.pass_obj
-def predict(backend_name: str, weights: str, csv_path: str, out: str | None) -> int:
+def predict(backend_name: str, weights: str, csv_path: str, out: str | None, as_json: bool) -> int:
     """Apply saved weights to a CSV file: the same table with a column `prediction`.
 
-    Columns are found by name; those that were not trained on are passed through.
+    Columns are found by name; those that were not trained on are passed through. --json prints the
+    predictions in the order of the rows, and the share of rows that agree where the class is known.
 
     \b
     Examples:
       predict --weights flowers.safetensors --csv more-flowers.csv
       predict --weights flowers.safetensors --csv more-flowers.csv --out predicted.csv
+      predict --weights flowers.safetensors --csv more-flowers.csv --json
     """
     saved = checkpoint.read(weights)
     table, inputs = datasets.rows_to_predict(csv_path, saved.features)
@@ -254,18 +265,29 @@ def predict(backend_name: str, weights: str, csv_path: str, out: str | None) -> 
     writer = csv.writer(written, delimiter=table.separator, lineterminator="\n")
     writer.writerow([*table.columns, name])
     writer.writerows([*row, label] for row, label in zip(table.rows, labels, strict=True))
-    if out is None:
-        click.echo(written.getvalue(), nl=False)
-    else:
+    if out is not None:
         write_whole(out, lambda file: file.write(written.getvalue().encode()))
-    if saved.target_name in table.columns:
-        actual = [datasets.class_name(cell) for cell in table.texts(saved.target_name)]
-        # A column of blanks or question marks waits to be filled, and there is nothing to agree with.
-        if not set(saved.classes).isdisjoint(actual):
-            right = sum(a == b for a, b in zip(actual, labels, strict=True))
-            share = f"{100 * right / len(labels):.1f} % of {len(labels)} rows"
-            click.echo(f"{share} agree with column {shown(saved.target_name)}", err=True)
+    elif not as_json:
+        click.echo(written.getvalue(), nl=False)
+    agreement = _agreement(saved, table, labels)
+    if as_json:
+        summary = {"rows": len(labels), "predictions": labels, "agreement": agreement, "out": out}
+        click.echo(json.dumps(summary))
+    elif agreement is not None:
+        share = f"{100 * agreement:.1f} % of {len(labels)} rows"
+        click.echo(f"{share} agree with column {shown(saved.target_name)}", err=True)
     return 0
+
+
+def _agreement(saved: checkpoint.Checkpoint, table: Table, labels: list[str]) -> float | None:
+    """The share of rows that are what was predicted; None where the table does not say."""
+    if saved.target_name not in table.columns:
+        return None
+    actual = [datasets.class_name(cell) for cell in table.texts(saved.target_name)]
+    # A column of blanks or question marks waits to be filled, and there is nothing to agree with.
+    if set(saved.classes).isdisjoint(actual):
+        return None
+    return sum(a == b for a, b in zip(actual, labels, strict=True)) / len(labels)
 
 
 @command_line.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -280,7 +302,7 @@ def playground(backend_name: str, args: tuple[str, ...]) -> int:
 
 
 def _scores(
-    backend: ModuleType, saved: checkpoint.Checkpoint, inputs: np.ndarray, table: Any
+    backend: ModuleType, saved: checkpoint.Checkpoint, inputs: np.ndarray, table: Table
 ) -> np.ndarray:
     outputs = scores(backend, saved.model(backend), saved.scaling(inputs))
     finite = np.isfinite(outputs).reshape(len(inputs), -1).all(axis=1)

@@ -14,8 +14,9 @@ from matplotlib.ticker import NullFormatter
 from pure_python.state.files import write_whole
 
 from . import figures
-from .commands import INTERRUPTED, backend_named, failed
+from .commands import backend_named
 from .configuration import Source
+from .errors import INTERRUPTED, failed
 from .run import Run
 from .terminal import show_table
 

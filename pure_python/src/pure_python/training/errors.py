@@ -1,5 +1,24 @@
-"""What a person asked for and cannot have."""
+"""What a person asked for and cannot have, and how it is said."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+INTERRUPTED = 130
 
 
 class InputError(ValueError):
     """Bad input from outside: one line for the person, exit code 2, nothing written."""
+
+
+class Stopped(Exception):
+    """A run that Ctrl-C has ended, and what is left of it."""
+
+
+def failed(message: str, code: int, as_json: bool = False) -> int:
+    """Say on standard error why it failed, in one line; the exit code."""
+    message = " ".join(message.split())
+    line = json.dumps({"error": message, "code": code}) if as_json else f"error: {message}"
+    print(line, file=sys.stderr)
+    return code

@@ -37,6 +37,7 @@ from .trainer import (
 )
 
 RUNS = "runs"
+WEIGHTS = "weights.safetensors"
 
 
 class Run:
@@ -62,6 +63,7 @@ class Run:
         self.interruption = Interruption()
         self.interrupted = False
         self.examined = ""
+        self.findings: list[str] = []
         self.notes: list[str] = []
         self.written: list[str] = []
         self.seconds = 0.0
@@ -120,7 +122,7 @@ class Run:
         return run
 
     def carry_out(self, quiet: bool = False) -> bool:
-        """Train, then write. False if Ctrl-C came before the first step: then nothing is written.
+        """Train, then write; `quiet`: without a word. False if Ctrl-C came before the first step: then nothing is written.
 
         From here on a first Ctrl-C ends the training, and does not break off the writing.
         """
@@ -148,8 +150,8 @@ class Run:
         with Watch(n_batches * settings.epochs, settings.epochs, first, quiet) as watch:
             examination = None
             if self.diagnose:
-                steps = n_batches * settings.epochs
-                examination = Examination(self.trainer.model, steps, watch.say)
+                steps, say = n_batches * settings.epochs, self.findings.append
+                examination = Examination(self.trainer.model, steps, say if quiet else watch.say)
             self.trainer.train(scaled, self.interruption, watch.step, watch.epoch, examination)
         self.seconds = time.perf_counter() - began
         if examination:
@@ -237,6 +239,18 @@ class Run:
             backend.__name__: getattr(backend, "__version__", "unknown"),
         }
 
+    def summary(self) -> dict[str, Any]:
+        """What `show` prints, and more, as what JSON can hold: all but the losses of the steps."""
+        told = self.metrics()
+        del told["losses"]
+        weights = Path(self.out, WEIGHTS) if self.out else self.save
+        return told | {
+            "diagnosis": self.findings if self.diagnose else None,
+            "notes": self.notes,
+            "out": self.out,
+            "weights": weights and str(weights),
+        }
+
     def _write(self) -> None:
         # What was learnt comes first: a disk that fills up may yet cost the figures.
         if self.save:
@@ -246,9 +260,7 @@ class Run:
             return
         folder = Path(self.out)
         folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(
-            str(folder / "weights.safetensors"), self.trainer, self.dataset, self.scaling
-        )
+        checkpoint.write(str(folder / WEIGHTS), self.trainer, self.dataset, self.scaling)
         metrics = json.dumps(self.metrics(), indent=1, ensure_ascii=False)
         write_whole(
             folder / "metrics.json",
