@@ -13,5 +13,6 @@ need them, never by `import pure_python`.
     interruption, limits   what ends a run early: Ctrl-C, memory
     configuration          what a run is made of, as a file from which it is run again
     run                    one run from what was asked for to what is written
+    earlier                runs that were made before
     demo, demonstration    the main job with every backend from one seed
 """

@@ -1,4 +1,4 @@
-"""The commands of `python -m BACKEND`: train and predict; playground has a package of its own."""
+"""The commands of `python -m BACKEND`: train, predict, runs; playground has a package of its own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ import numpy as np
 
 from pure_python.state.files import write_whole
 
-from . import checkpoint, datasets
+from . import checkpoint, datasets, earlier
 from .configuration import Source, read
 from .csv_files import Table, shown
 from .errors import INTERRUPTED, InputError, Stopped, failed
 from .objective import LOSSES, Objective
 from .run import Run
+from .terminal import show_table
 from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
 # What training asks of an engine: its names in the interface.
@@ -81,6 +82,7 @@ def command_line() -> None:
       train digits --hidden 64,32 --epochs 20 --save digits.safetensors
       train --csv flowers.csv --target species --save flowers.safetensors
       predict --weights flowers.safetensors --csv more-flowers.csv
+      runs compare first second
       playground
     """
 
@@ -288,6 +290,95 @@ def _agreement(saved: checkpoint.Checkpoint, table: Table, labels: list[str]) ->
     if set(saved.classes).isdisjoint(actual):
         return None
     return sum(a == b for a, b in zip(actual, labels, strict=True)) / len(labels)
+
+
+class ListByDefault(click.Group):
+    """A group whose command `list` is meant where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks_for_help = args[:1] == ["-h"] or args[:1] == ["--help"]
+        bare = not args or (args[0].startswith("-") and not asks_for_help)
+        # On a half-written line, what follows may be the name of a command.
+        return super().parse_args(
+            ctx, ["list", *args] if bare and not ctx.resilient_parsing else args
+        )
+
+
+FOLDER = click.option(
+    "--in", "folder", metavar="DIR", default=earlier.RUNS, show_default=True, help="Where runs are."
+)
+
+
+@command_line.group(cls=ListByDefault)
+def runs() -> None:
+    """List earlier runs, or compare some.
+
+    \b
+    Examples:
+      runs
+      runs --in runs/demo --json
+      runs compare first second
+    """
+
+
+@runs.command("list")
+@FOLDER
+@JSON
+def list_runs(folder: str, as_json: bool) -> int:
+    """The runs in a folder, the newest first.
+
+    A run whose results cannot be read is named on standard error.
+
+    \b
+    Examples:
+      runs
+      runs list --in runs/demo --json
+    """
+    found, damaged = earlier.find(folder)
+    if as_json:
+        faults = [{"run": path, "fault": fault} for path, fault in damaged]
+        click.echo(json.dumps({"runs": [run.row() for run in found], "damaged": faults}))
+        return 0
+    if found:
+        rows = [earlier.listed(run, folder) for run in found]
+        show_table(f"{len(found)} in {folder}, the newest first", earlier.HEADER, rows)
+    else:
+        click.echo(f"no runs in {folder}")
+    for path, fault in damaged:
+        click.echo(f"damaged: {path}: {fault}", err=True)
+    return 0
+
+
+@runs.command()
+@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@FOLDER
+@JSON
+def compare(names: tuple[str, ...], folder: str, as_json: bool) -> int:
+    """What differs between runs, and what each came to, side by side.
+
+    RUN is a name that `runs` lists, or a folder.
+
+    \b
+    Examples:
+      runs compare first second
+      runs compare first second third --json
+    """
+    if len(names) < 2:
+        raise InputError("runs compare: two runs or more are expected")
+    found = earlier.named(names, folder)
+    differing, results = earlier.differences(found), earlier.results(found)
+    if as_json:
+        paths = [run.path for run in found]
+        click.echo(json.dumps({"runs": paths, "differences": differing, "results": results}))
+        return 0
+    for title, told in (("What differs", differing), ("What came of it", results)):
+        rows = [[name, *(earlier.shown(name, x) for x in row)] for name, row in told.items()]
+        header = ["", *(os.path.basename(os.path.normpath(name)) for name in names)]
+        if rows:
+            show_table(title, header, [[row[0].replace("_", " "), *row[1:]] for row in rows])
+        else:
+            click.echo("Nothing differs: neither data nor settings nor versions.")
+    return 0
 
 
 @command_line.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

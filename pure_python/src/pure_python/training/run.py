@@ -24,6 +24,7 @@ from . import checkpoint, figures, limits
 from .configuration import FILE, Configuration, Source, as_toml
 from .csv_files import printable, shown
 from .datasets import Dataset, Scaling, Split, split
+from .earlier import METRICS, RUNS, WEIGHTS
 from .errors import InputError
 from .examination import Examination
 from .interruption import Interruption
@@ -35,9 +36,6 @@ from .trainer import (
     as_json,
     check,
 )
-
-RUNS = "runs"
-WEIGHTS = "weights.safetensors"
 
 
 class Run:
@@ -185,7 +183,7 @@ class Run:
         result = history.result
         return {
             "backend": name,
-            "began": self.began.isoformat(timespec="seconds"),
+            "began": self.began.isoformat(timespec="milliseconds"),
             "data": {
                 "name": self.dataset.name,
                 "samples": len(self.dataset),
@@ -205,6 +203,7 @@ class Run:
             "steps_per_second": history.steps_per_second,
             "seconds": self.seconds,
             "interrupted": self.interrupted,
+            "weights_sha256": fingerprint_of_weights(self.trainer.model.state_dict()),
             "epochs": history.epochs,
             "losses": history.losses,
             "versions": self._versions(),
@@ -215,7 +214,7 @@ class Run:
         result = self.trainer.history.result
         record = {
             "backend": self.trainer.backend.__name__,
-            "began": self.began.isoformat(timespec="seconds"),
+            "began": self.began.isoformat(timespec="milliseconds"),
             "data": self.source.as_json() | {"sha256": fingerprint(self.dataset)},
             "settings": as_json(self.trainer.settings),
             "resumed": self.resumed,
@@ -263,7 +262,7 @@ class Run:
         checkpoint.write(str(folder / WEIGHTS), self.trainer, self.dataset, self.scaling)
         metrics = json.dumps(self.metrics(), indent=1, ensure_ascii=False)
         write_whole(
-            folder / "metrics.json",
+            folder / METRICS,
             lambda file: file.write(metrics.encode()),
         )
         again = f"`python -m {self.trainer.backend.__name__} train --config` with this file"
