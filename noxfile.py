@@ -84,9 +84,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def compare(session: nox.Session) -> None:
-    """The three backends, PyTorch and micrograd side by side: losses, speed, memory."""
+    """The three backends, PyTorch and micrograd side by side; `-- --estimators`: scikit-learn's."""
     install(session, MICROGRAD, torch=True, backends=BACKENDS, extras="training")
-    session.run("python", "shared_tests/comparison/compare.py", *session.posargs)
+    what = "estimators" if "--estimators" in session.posargs else "compare"
+    run = ("python", "-m", f"comparison.{what}", *session.posargs)
+    session.run(*run, env={"PYTHONPATH": "shared_tests"})
 
 
 @nox.session

@@ -163,12 +163,11 @@ def test_samples_are_shuffled_or_taken_in_their_order(kind):
     assert not same(weights(ordered), weights(kind(**given).partial_fit(X, y)))
 
 
-@pytest.mark.parametrize(("activation", "squared"), [("relu", 6 / 3), ("logistic", 6 / (3 + 50))])
-def test_first_weights_suit_the_activation(kind, activation, squared):
-    """He's for the relus, Glorot's for what saturates: uniform up to a limit."""
-    network = kind(50, activation, learning_rate_init=1e-9, random_state=0)
-    largest = abs(network.partial_fit(X, targets(kind)).coefs_[0]).max()
-    assert 0.9 * squared < largest**2 <= squared * 1.0001
+def test_first_weights_are_drawn_as_glorot_and_bengio_have_it(kind):
+    """Uniform up to √(6 / (n_in + n_out)), as scikit-learn's are."""
+    network = kind(50, learning_rate_init=1e-9, random_state=0).partial_fit(X, targets(kind))
+    largest = abs(network.coefs_[0]).max()
+    assert 0.95 < largest / np.sqrt(6 / (3 + 50)) < 1.0001
 
 
 def test_partial_fit_goes_on_where_it_was(kind):

@@ -42,7 +42,6 @@ ALIASES = {"identity": "linear", "logistic": "sigmoid"}
 SOLVERS = ("adam", "sgd")
 # Samples a step where batch_size is "auto": a scalar engine computes them one by one.
 BATCH = 32
-SATURATING = ("tanh", "sigmoid", "linear")
 
 
 class EstimatorTrainer(Trainer):
@@ -234,7 +233,7 @@ class MultilayerPerceptron(BaseEstimator):
         settings = Settings(
             hidden=sizes_of(self.hidden_layer_sizes),
             activation=ALIASES.get(self.activation, self.activation),
-            init="xavier" if self.activation in (*SATURATING, *ALIASES) else "he",
+            init="xavier",  # as scikit-learn begins
             optimizer=self.solver,
             lr=float(self.learning_rate_init),
             # scikit-learn divides alpha by the samples of the batch, and so do we.
