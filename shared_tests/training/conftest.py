@@ -1,6 +1,7 @@
 """A folder to run the command line in, and the command line itself, in this process."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,24 @@ from pathlib import Path
 import pytest
 
 from pure_python.training import cli
+
+# What the run of a fixture has written of itself.
+TOLD = {
+    "backend": "pure_python",
+    "began": "2026-01-02T03:04:05+00:00",
+    "data": {"name": "moons", "samples": 200, "sha256": "a" * 64},
+    "settings": {"lr": 0.01, "hidden": [16, 16], "schedule": "constant"},
+    "versions": {"python": "3.11.2", "numpy": "2.0"},
+    "layers": "2-16-16-1",
+    "epochs": [{"epoch": 1}, {"epoch": 2}],
+    "steps": 20,
+    "loss": 0.25,
+    "training_accuracy": 0.9,
+    "held_out_accuracy": 0.875,
+    "seconds": 0.123456,
+    "interrupted": False,
+    "weights_sha256": "b" * 64,
+}
 
 
 @dataclass(frozen=True)
@@ -112,3 +131,18 @@ def terminal(monkeypatch):
         shown.append(b"".join(pieces).decode())
 
     return terminal
+
+
+@pytest.fixture
+def ran(folder):
+    """ran("name", loss=0.1, …): the folder of a run in runs/, with other metrics than TOLD's."""
+
+    def ran(name, **changes):
+        path = folder / "runs" / name
+        path.mkdir(parents=True)
+        text = json.dumps(TOLD | changes)
+        (path / "metrics.json").write_text(text)
+        return path
+
+    ran.told = TOLD
+    return ran

@@ -8,37 +8,6 @@ import pytest
 
 from pure_python.training import cli, earlier
 
-TOLD = {
-    "backend": "pure_python",
-    "began": "2026-01-02T03:04:05+00:00",
-    "data": {"name": "moons", "samples": 200, "sha256": "a" * 64},
-    "settings": {"lr": 0.01, "hidden": [16, 16], "schedule": "constant"},
-    "versions": {"python": "3.11.2", "numpy": "2.0"},
-    "layers": "2-16-16-1",
-    "epochs": [{"epoch": 1}, {"epoch": 2}],
-    "steps": 20,
-    "loss": 0.25,
-    "training_accuracy": 0.9,
-    "held_out_accuracy": 0.875,
-    "seconds": 0.123456,
-    "interrupted": False,
-    "weights_sha256": "b" * 64,
-}
-
-
-@pytest.fixture
-def ran(folder):
-    """ran("name", loss=0.1, …): the folder of a run in runs/, with other metrics than TOLD's."""
-
-    def ran(name, **changes):
-        path = folder / "runs" / name
-        path.mkdir(parents=True)
-        text = json.dumps(TOLD | changes)
-        (path / "metrics.json").write_text(text)
-        return path
-
-    return ran
-
 
 def test_a_run_is_listed_and_compared_with_another(run, backend, folder):
     base = ("train", "moons", "--samples", 20, "--hidden", 4, "--epochs", 2)
@@ -143,7 +112,7 @@ def test_damaged_runs_are_named(ran, run, folder):
 def test_runs_side_by_side(ran, run):
     ran("one")
     settings = {"lr": 0.5, "hidden": [], "warmup": 3}
-    data = TOLD["data"] | {"features": [f"column {k}" for k in range(30)]}
+    data = ran.told["data"] | {"features": [f"column {k}" for k in range(30)]}
     other = ran("two", settings=settings, data=data, weights_sha256=None, versions={"numpy": "2.0"})
     ran("three")
     lines = run("runs", "compare", "one", other, "three").succeeded().splitlines()

@@ -1,10 +1,11 @@
-"""The entry of `python -m BACKEND`: checks that the libraries are there before importing any."""
+"""The entry of `python -m BACKEND` and of `trigrad-BACKEND`: checks that the libraries are there before importing any."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from .errors import INTERRUPTED, failed
 
@@ -19,13 +20,18 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
 
     args: what stands after the program's name, by default `sys.argv[1:]`.
     """
-    args = sys.argv[1:] if args is None else args
-    as_json = "--json" in args
     distribution = "trigrad-" + backend.replace("_", "-")
+    program = f"python -m {backend}"
+    if args is None:
+        args = sys.argv[1:]
+        # pip installs a script of this name, for which shells can complete what is typed.
+        if Path(sys.argv[0]).stem == distribution:
+            program = distribution
+    as_json = "--json" in args
     # The playground has fewer needs than the other commands, so it has an extra of its own.
     if args[:1] == ["playground"]:
         return with_libraries(distribution, lambda: _play(backend, args[1:]), "playground")
-    return with_libraries(distribution, lambda: _run(backend, args), as_json=as_json)
+    return with_libraries(distribution, lambda: _run(backend, args, program), as_json=as_json)
 
 
 def with_libraries(
@@ -48,10 +54,10 @@ def with_libraries(
         return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED, as_json)
 
 
-def _run(backend: str, args: Sequence[str]) -> int:
+def _run(backend: str, args: Sequence[str], program: str) -> int:
     from .commands import run
 
-    return run(backend, args)
+    return run(backend, args, program)
 
 
 def _play(backend: str, args: Sequence[str]) -> int:

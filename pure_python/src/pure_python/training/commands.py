@@ -14,27 +14,27 @@ from typing import Any
 
 import click
 import numpy as np
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
 
 from pure_python.state.files import write_whole
 
 from . import checkpoint, datasets, earlier
 from .configuration import Source, read
-from .csv_files import Table, shown
+from .csv_files import Table, read_table, shown
 from .errors import INTERRUPTED, InputError, Stopped, failed
 from .objective import LOSSES, Objective
-from .run import Run
-from .terminal import show_table
 from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
+SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 # What training asks of an engine: its names in the interface.
 NEEDED = (
     "MLP SGD Adam AdamW no_grad hinge_loss mse_loss cross_entropy binary_cross_entropy_with_logits"
 ).split()
 
 
-def run(backend: str, args: Sequence[str]) -> int:
+def run(backend: str, args: Sequence[str], program: str) -> int:
     """Run the command line for the engine in the module named `backend`; the exit code."""
-    return carry_out(command_line, args or ["--help"], f"python -m {backend}", backend)
+    return carry_out(command_line, args or ["--help"], program, backend)
 
 
 def carry_out(
@@ -107,6 +107,35 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return sizes
 
 
+class PathName(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A path as it is typed, which a shell completes with its own: `file` or `dir`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type=self.name)]
+
+
+def columns(ctx: click.Context, param: Any, incomplete: str) -> list[str]:
+    """The columns of the CSV file that a half-written line names, as far as they fit."""
+    try:
+        names = read_table(ctx.params.get("csv_path") or "").columns
+    except InputError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def names_of_runs(ctx: click.Context, param: Any, incomplete: str) -> list[str]:
+    """The runs that `runs compare` can be given, the newest first."""
+    folder = ctx.params.get("folder") or earlier.RUNS
+    try:
+        paths = [os.path.relpath(run.path, folder) for run in earlier.find(folder)[0]]
+    except InputError:
+        return []
+    return [path for path in paths if path.startswith(incomplete)]
+
+
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, and an error as one too."
 )
@@ -114,10 +143,25 @@ JSON = click.option(
 
 @command_line.command()
 @click.argument("dataset", required=False, metavar="DATASET", type=click.Choice(datasets.NAMES))
-@click.option("--csv", "csv_path", metavar="FILE", help="Learn from a CSV file with a header.")
-@click.option("--target", metavar="COLUMN", help="The column of the CSV file that holds the class.")
 @click.option(
-    "--ignore", metavar="COLUMN", multiple=True, help="A column to leave out; repeatable."
+    "--csv",
+    "csv_path",
+    type=PathName("file"),
+    metavar="FILE",
+    help="Learn from a CSV file with a header.",
+)
+@click.option(
+    "--target",
+    metavar="COLUMN",
+    shell_complete=columns,
+    help="The column of the CSV file that holds the class.",
+)
+@click.option(
+    "--ignore",
+    metavar="COLUMN",
+    multiple=True,
+    shell_complete=columns,
+    help="A column to leave out; repeatable.",
 )
 @click.option(
     "--samples", type=click.IntRange(min=1), help="Generate, or use, only so many samples."
@@ -149,14 +193,20 @@ JSON = click.option(
     help="How much samples count: balanced, equal, or by class, such as yes=2,no=0.5.",
 )
 @click.option("--seed", type=int, help="Of weights, split and order.  [default: 1337]")
-@click.option("--resume", metavar="FILE", help="Go on from a weights file.")
+@click.option("--resume", type=PathName("file"), metavar="FILE", help="Go on from a weights file.")
 @click.option(
     "--config",
+    type=PathName("file"),
     metavar="FILE",
     help="Train as the run.toml of an earlier run says; options given here go first.",
 )
-@click.option("--save", metavar="FILE", help="Write the weights here too.")
-@click.option("--out", metavar="DIR", help="Where results go.  [default: a new folder in runs/]")
+@click.option("--save", type=PathName("file"), metavar="FILE", help="Write the weights here too.")
+@click.option(
+    "--out",
+    type=PathName("dir"),
+    metavar="DIR",
+    help="Where results go.  [default: a new folder in runs/]",
+)
 @click.option("--no-out", is_flag=True, help="Write no results but what --save asks for.")
 @click.option(
     "--diagnose", is_flag=True, help="Look for mistakes while training, and say what is found."
@@ -200,6 +250,8 @@ def train(
       train --config runs/digits/run.toml
       train digits --epochs 5 --json
     """
+    from .run import Run  # draws, which takes a while to load: not needed where a line is completed
+
     if out is not None and no_out:
         raise InputError("--out and --no-out exclude each other")
     configuration = read(config) if config else None
@@ -232,11 +284,27 @@ def train(
 
 
 @command_line.command()
-@click.option("--weights", metavar="FILE", required=True, help="Weights written by train.")
 @click.option(
-    "--csv", "csv_path", metavar="FILE", required=True, help="Rows to predict, with a header."
+    "--weights",
+    type=PathName("file"),
+    metavar="FILE",
+    required=True,
+    help="Weights written by train.",
 )
-@click.option("--out", metavar="FILE", help="Where the table goes.  [default: standard output]")
+@click.option(
+    "--csv",
+    "csv_path",
+    type=PathName("file"),
+    metavar="FILE",
+    required=True,
+    help="Rows to predict, with a header.",
+)
+@click.option(
+    "--out",
+    type=PathName("file"),
+    metavar="FILE",
+    help="Where the table goes.  [default: standard output]",
+)
 @JSON
 @click.pass_obj
 def predict(backend_name: str, weights: str, csv_path: str, out: str | None, as_json: bool) -> int:
@@ -305,7 +373,13 @@ class ListByDefault(click.Group):
 
 
 FOLDER = click.option(
-    "--in", "folder", metavar="DIR", default=earlier.RUNS, show_default=True, help="Where runs are."
+    "--in",
+    "folder",
+    type=PathName("dir"),
+    metavar="DIR",
+    default=earlier.RUNS,
+    show_default=True,
+    help="Where runs are.",
 )
 
 
@@ -334,6 +408,8 @@ def list_runs(folder: str, as_json: bool) -> int:
       runs
       runs list --in runs/demo --json
     """
+    from .terminal import show_table
+
     found, damaged = earlier.find(folder)
     if as_json:
         faults = [{"run": path, "fault": fault} for path, fault in damaged]
@@ -350,7 +426,9 @@ def list_runs(folder: str, as_json: bool) -> int:
 
 
 @runs.command()
-@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@click.argument(
+    "names", metavar="RUN RUN...", nargs=-1, required=True, shell_complete=names_of_runs
+)
 @FOLDER
 @JSON
 def compare(names: tuple[str, ...], folder: str, as_json: bool) -> int:
@@ -363,6 +441,8 @@ def compare(names: tuple[str, ...], folder: str, as_json: bool) -> int:
       runs compare first second
       runs compare first second third --json
     """
+    from .terminal import show_table
+
     if len(names) < 2:
         raise InputError("runs compare: two runs or more are expected")
     found = earlier.named(names, folder)
@@ -378,6 +458,27 @@ def compare(names: tuple[str, ...], folder: str, as_json: bool) -> int:
             show_table(title, header, [[row[0].replace("_", " "), *row[1:]] for row in rows])
         else:
             click.echo("Nothing differs: neither data nor settings nor versions.")
+    return 0
+
+
+@command_line.command()
+@click.argument("shell", type=click.Choice(list(SHELLS)))
+@click.pass_obj
+def completion(backend_name: str, shell: str) -> int:
+    """Print what makes a shell complete commands, options, files, columns and runs.
+
+    It completes for `trigrad-...`, which pip installs beside each backend and which does the same as
+    `python -m`: shells look up how to complete a line by its first word.
+
+    \b
+    Examples:
+      eval "$(trigrad-cython-core completion bash)"             in ~/.bashrc
+      eval "$(trigrad-cython-core completion zsh)"              in ~/.zshrc
+      trigrad-cython-core completion fish | source              in ~/.config/fish/config.fish
+    """
+    program = "trigrad-" + backend_name.replace("_", "-")
+    variable = f"_{program}_COMPLETE".replace("-", "_").upper()
+    click.echo(SHELLS[shell](command_line, {}, program, variable).source())
     return 0
 
 
