@@ -1,0 +1,180 @@
+"""Networks to PyTorch and back: the same outputs, the same gradients, the same weights."""
+
+import importlib
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cases.numbers import floats, nested
+
+pytestmark = pytest.mark.pytorch
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
+X = [[0.5, -1.25, 2.0], [-0.75, 0.25, 1.5], [3.0, -0.5, -2.0]]
+
+
+@pytest.fixture
+def bridge(backend):
+    return importlib.import_module(f"{backend.name}.pytorch")
+
+
+def close(ours, theirs):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-300)
+
+
+def gradients(model):
+    """Of our parameters, flat, in the order of a state_dict."""
+    return [x for tensor in model._tensors().values() for x in floats(tensor.grad)]
+
+
+def compare(model, module):
+    """Outputs and gradients, of the inputs too, of the sum of squares of what both compute of X."""
+    X_ours, X_theirs = model_inputs(model), torch.tensor(X, dtype=torch.float64, requires_grad=True)
+    ours, theirs = model(X_ours), module(X_theirs)
+    close(np.array(nested(ours.data)).reshape(theirs.shape), theirs.detach().numpy())
+    model.zero_grad()
+    (ours * ours).sum().backward()
+    (theirs * theirs).sum().backward()
+    close(np.array(nested(X_ours.grad)), X_theirs.grad.numpy())
+    for layer, linear in zip(
+        model.layers, [m for m in module if isinstance(m, nn.Linear)], strict=True
+    ):
+        close(np.array(nested(layer.weight.grad)), linear.weight.grad.numpy())
+        close(np.array(nested(layer.bias.grad)), linear.bias.grad.numpy())
+
+
+def model_inputs(model):
+    return importlib.import_module(type(model).__module__.partition(".")[0]).Vector(X)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("n_out", [1, 2])
+def test_an_mlp_in_pytorch_computes_the_same(backend, bridge, activation, n_out):
+    last = ACTIVATIONS[(ACTIVATIONS.index(activation) + 1) % len(ACTIVATIONS)]
+    model = backend.MLP(3, [4, 5, n_out], activation=activation, output_activation=last, seed=1)
+    compare(model, bridge.to_torch(model))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_module_of_pytorch_computes_the_same_here(bridge, activation):
+    kinds = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "linear": nn.Identity}
+    kinds |= {"leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus}
+    torch.manual_seed(0)
+    kind = kinds[activation]
+    module = nn.Sequential(nn.Linear(3, 4), kind(), nn.Linear(4, 5), kind(), nn.Linear(5, 2))
+    model = bridge.from_torch(module.double())
+    assert (model.activation, model.output_activation) == (activation, "linear")
+    compare(model, module)
+
+
+def test_there_and_back_are_the_same_bits(backend, bridge):
+    model = backend.MLP(3, [4, 2], activation="tanh", output_activation="sigmoid", seed=3)
+    module = bridge.to_torch(model)
+    assert list(module.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    again = bridge.from_torch(module)
+    assert repr(again) == repr(model)
+    for name, entry in model.state_dict().items():
+        assert floats(entry) == floats(again.state_dict()[name])
+
+
+def test_states_go_both_ways_between_networks_that_are_there(backend, bridge):
+    """Of a model that an optimiser holds, and of a module that one of PyTorch's does."""
+    model, module = backend.MLP(3, [4, 2], seed=3), bridge.to_torch(backend.MLP(3, [4, 2], seed=4))
+    module.load_state_dict(bridge.to_torch(model).state_dict())
+    compare(model, module)
+    with torch.no_grad():
+        for p in module.parameters():
+            p *= 0.5
+    model.load_state_dict(bridge.from_torch(module).state_dict())
+    module.zero_grad()
+    compare(model, module)
+
+
+def test_layers_and_neurons(backend, bridge):
+    for model in (backend.Layer(3, 2, "tanh", seed=1), backend.Neuron(3, "gelu", seed=1)):
+        module = bridge.to_torch(model)
+        close(floats(model(X[0]).data), module(torch.tensor(X[0]).double()).detach().numpy())
+
+
+def test_weights_are_copied(backend, bridge):
+    model = backend.MLP(3, [2], seed=1)
+    module = bridge.to_torch(model)
+    before = floats(model.state_dict()["layers.0.weight"])
+    with torch.no_grad():
+        module[0].weight *= 2.0
+    assert floats(model.state_dict()["layers.0.weight"]) == before
+
+
+def test_nested_sequentials_a_linear_alone_and_other_floats(bridge):
+    assert bridge.from_torch(nn.Linear(3, 2)).n_in == 3
+    inner = nn.Sequential(nn.Linear(3, 4), nn.Tanh())
+    module = nn.Sequential(inner, nn.Sequential(nn.Linear(4, 1), nn.Identity()))
+    model = bridge.from_torch(module)
+    assert [layer.activation for layer in model.layers] == ["tanh", "linear"]
+    exact = module[0][0].weight.double().detach().numpy()
+    assert np.array_equal(np.array(nested(model.state_dict()["layers.0.weight"])), exact)
+
+
+def test_the_random_module_is_not_asked(bridge):
+    random.seed(5)
+    first = random.random()
+    random.seed(5)
+    bridge.from_torch(nn.Linear(3, 2))
+    assert random.random() == first
+
+
+class Own(nn.Module):
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "message"),
+    [
+        (lambda: Own(), TypeError, "module is Own; from_torch takes a Sequential of Linear"),
+        (lambda: nn.Sequential(nn.Linear(2, 2), nn.Dropout()), TypeError, r"module\[1\] is Dropout"),
+        (lambda: nn.Sequential(nn.Sequential(nn.Conv1d(1, 1, 1))), TypeError, r"\[0\]\[0\] is Conv1d"),
+        (lambda: 3, TypeError, "module is int"),
+        (lambda: nn.Sequential(), ValueError, "no Linear"),
+        (lambda: nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), ValueError, "comes after a Linear"),
+        (lambda: nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Tanh()), ValueError, "Linear, once"),
+        (lambda: nn.Linear(2, 2, bias=False), ValueError, "this has none"),
+        (lambda: nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 3)), ValueError, "does not fit the 3"),
+        (
+            lambda: nn.Sequential(nn.Linear(2, 2), nn.LeakyReLU(0.2)),
+            ValueError,
+            r"LeakyReLU\(negative_slope=0.2\): here leaky_relu is that of .*0.01",
+        ),
+        (
+            lambda: nn.Sequential(nn.Linear(2, 2), nn.GELU(approximate="tanh")),
+            ValueError,
+            "here gelu is that of .*none",
+        ),
+        (
+            lambda: nn.Sequential(
+                nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)
+            ),
+            ValueError,
+            "one activation for all hidden layers, these have relu, tanh",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_converted(bridge, module, kind, message):
+    with pytest.raises(kind, match=message):
+        bridge.from_torch(module())
+
+
+def test_what_is_no_model(backend, bridge):
+    for other in (3, backend.Value(1.0), "model", [backend.Neuron(2)]):
+        with pytest.raises(TypeError, match="to_torch takes an MLP, a Layer or a Neuron, got"):
+            bridge.to_torch(other)
+
+
+def test_pytorch_is_imported_when_it_is_needed(backend):
+    script = f"import sys, {backend.name}.pytorch; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
