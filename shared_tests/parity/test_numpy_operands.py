@@ -155,3 +155,99 @@ def test_the_interface_s_line(backend):
     loss = (1 - y * model(np.array([[1.0, 2.0], [3.0, -4.0]]))).relu().mean()
     assert isinstance(loss, backend.Value) and type(loss.data) is float
     loss.backward()
+
+
+# Arrays of Values (rule 1.27) -----------------------------------------------------------------
+
+REDUCED = {
+    "np.sum": np.sum,
+    "np.dot": lambda o: np.dot(o, [3.0, -1.0]),
+    "@ itself": lambda o: o @ o,
+    "rows @": lambda o: np.sum(np.array([[1.0, 2.0], [3.0, 4.0]]) @ o),
+    "np.exp": lambda o: np.sum(np.exp(o)),
+    "np.tanh": lambda o: np.sum(np.tanh(o)),
+    "np.log1p": lambda o: np.sum(np.log1p(o)),
+    "np.maximum": lambda o: np.sum(np.maximum(o, 2.5)),
+    "np.max": np.max,
+    "np.where": lambda o: np.sum(np.where([True, False], o, 0.0 * o)),
+    "operators": lambda o: np.sum(2.0 * o**2 - 1.0 / o),
+}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_numpy_computes_with_arrays_of_values(backend, name):
+    """Rule 1.27: what comes out has a graph; its gradients are the central differences."""
+    a, b = backend.Value(2.0), backend.Value(3.0)
+    for array in (np.array([a, b]), np.asarray(backend.Vector([a, b]))):
+        assert array.dtype == object and array.shape == (2,)
+        a.zero_grad(), b.zero_grad()
+        y = REDUCED[name](array)
+        assert isinstance(y, backend.Value)
+        y.backward()
+
+        def at(*numbers, array=array):
+            return float(REDUCED[name](np.array([backend.Value(x) for x in numbers])))
+
+        h = 1e-6
+        expected = [
+            (at(2 + h, 3) - at(2 - h, 3)) / (2 * h),
+            (at(2, 3 + h) - at(2, 3 - h)) / (2 * h),
+        ]
+        assert [a.grad, b.grad] == pytest.approx(expected, rel=1e-7, abs=1e-7)
+
+
+TAKEN = {
+    "Vector": lambda m, o: m.Vector(o).sum(),
+    "Vector *": lambda m, o: (m.Vector([1.0, 2.0]) * o).sum(),
+    "* Vector": lambda m, o: (o * m.Vector([1.0, 2.0])).sum(),
+    "rows": lambda m, o: m.Vector(np.array([o, o])).sum(),
+    "dot": lambda m, o: m.dot(o, [3.0, -1.0]),
+    "linear": lambda m, o: m.linear([1.0, 2.0], np.array([o, o])).sum(),
+    "softmax": lambda m, o: (m.softmax(o) * [1.0, 2.0]).sum(),
+    "mean": lambda m, o: m.mean(o),
+    "mse_loss": lambda m, o: m.mse_loss(o, [0.0, 1.0]),
+    "cross_entropy": lambda m, o: m.cross_entropy(np.array([o, o]), [0, 1]),
+    "a layer": lambda m, o: m.Layer(2, 1, "tanh", seed=1)(o),
+    "a layer, a batch": lambda m, o: m.Layer(2, 2, "tanh", seed=1)(np.array([o, o])).sum(),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_arrays_of_values_are_taken_as_sequences(backend, name):
+    """Rules 1.21 and 1.27: an array gives the values and the gradients that a list does."""
+
+    def run(as_given):
+        values = [backend.Value(2.0), backend.Value(3.0)]
+        y = TAKEN[name](backend.module, as_given(values))
+        y.backward()
+        return [y.data, *(v.grad for v in values)]
+
+    found = run(np.array)
+    expected = run(lambda values: np.asarray(backend.Vector(values)))
+    assert found == expected and found[1:] != [0.0, 0.0]
+    if "rows" not in name and "batch" not in name and name not in ("linear", "cross_entropy"):
+        if not name.startswith("*"):
+            assert found == run(list)
+
+
+def test_the_numbers_of_a_vector_as_an_array(backend):
+    """Rule 1.27: a copy, in the dtype that is asked for."""
+    v, rows = backend.Vector([1.5, -2.0]), backend.Vector([[1.0, 2.0], [3.0, 4.0]])
+    for dtype in (float, np.float32):
+        found = np.asarray(v, dtype=dtype)
+        assert (
+            found.dtype == dtype and found.tolist() == np.array([1.5, -2.0]).astype(dtype).tolist()
+        )
+        assert np.array(rows, dtype=dtype).tolist() == [[1, 2], [3, 4]]
+    np.asarray(v, dtype=float)[0] = 9.0
+    assert floats(v.data) == [1.5, -2.0]
+    assert np.asarray(backend.Value(2.5), dtype=float) == 2.5
+    assert np.asarray(rows).shape == (2, 2) and np.asarray(rows)[1, 0].data == 3.0
+
+
+@pytest.mark.parametrize("ufunc", [np.exp, np.tanh, np.sqrt, np.isfinite])
+def test_a_ufunc_of_a_value_is_refused(backend, ufunc):
+    """Rule 1.27."""
+    for x in (backend.Value(1.0), backend.Vector([1.0, 2.0])):
+        with pytest.raises(TypeError, match="does not support ufuncs"):
+            ufunc(x)

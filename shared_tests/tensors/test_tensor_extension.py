@@ -1412,3 +1412,12 @@ def test_no_grad():
         ]
     for y in results:
         assert y.op == "" and y.operands == ()
+
+
+def test_an_array_of_a_vector_is_a_copy():
+    """Rule 1.27; who wants the memory itself has `data`."""
+    v = Value(np.arange(6.0).reshape(2, 3))
+    with pytest.raises(ValueError, match="is a copy"):
+        np.asarray(v, dtype=float, copy=False)
+    assert not np.shares_memory(np.asarray(v, dtype=float), v.data)
+    assert np.asarray(v).shape == (2, 3) and np.asarray(v)[1, 2].data == 5.0

@@ -112,6 +112,11 @@ def as_array(x: np.ndarray, dtype: Any = None) -> np.ndarray:
     return x.astype(dtype, copy=False)
 
 
+def holds_values(x: np.ndarray) -> bool:
+    """Whether an array has Values among its objects: their numbers alone would have no gradients."""
+    return x.dtype.kind == "O" and any(isinstance(v, Value) for v in x.flat)
+
+
 def as_dtype(dtype: Any) -> np.dtype:
     """float64 (also for None) or float32; else TypeError."""
     found = np.dtype(np.float64 if dtype is None else dtype)
@@ -128,7 +133,9 @@ def tensor_of(values: Any, what: str, leaves: bool = False) -> Any:
     if isinstance(values, Vector):
         return values
     if isinstance(values, np.ndarray) and values.ndim:
-        return as_array(values)
+        if not holds_values(values):
+            return as_array(values)
+        values = values.tolist()
     if not is_sequence(values):
         raise TypeError(f"{what} needs a sequence of Values and numbers, got {describe(values)}")
     if not isinstance(values, list | tuple):
@@ -446,11 +453,11 @@ def partner(x: Any, beside: Value) -> Any:
         return x
     if kind is int:
         return float(x)
-    if isinstance(x, np.ndarray) and x.ndim:
+    if isinstance(x, np.ndarray) and x.ndim and not holds_values(x):
         return as_array(x, beside.dtype if isinstance(beside, Vector) else np.float64)
     if is_number(x):
         return float(x)
-    if isinstance(beside, Vector) and is_sequence(x):
+    if is_sequence(x) and (isinstance(beside, Vector) or isinstance(x, np.ndarray)):
         x = tensor_of(x, "a Vector's partner")
         return x if isinstance(x, Value) else x.astype(beside._data.dtype, copy=False)
     return None
@@ -2274,6 +2281,17 @@ class Vector(Value):
         )
 
     # A sequence ------------------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A copy of the numbers where numbers are asked for, else the Values, which have a graph."""
+        if copy is False:
+            raise ValueError("an array of a Vector is a copy: its data is an array that it shares")
+        if dtype is not None and np.dtype(dtype) != object:
+            return np.array(self._data, dtype=dtype)
+        values = np.empty(self.shape, dtype=object)
+        for index in np.ndindex(self.shape):
+            values[index] = self[index]
+        return values
 
     def __len__(self) -> int:
         return len(self._data)

@@ -33,7 +33,6 @@ from numpy_vectorized.engine import (
     Value,
     Vector,
     all_numbers,
-    as_array,
     as_float,
     counting,
     data_of,
@@ -317,8 +316,6 @@ def as_sequence(values: Any, what: str) -> Any:
     """A Vector or an array; a single Value or number counts as a sequence of one."""
     if isinstance(values, Vector):
         return values
-    if isinstance(values, np.ndarray) and values.ndim:
-        return as_array(values)
     return tensor_of(values if is_sequence(values) else [values], what)
 
 
