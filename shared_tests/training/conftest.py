@@ -109,6 +109,7 @@ def terminal(monkeypatch):
     """A terminal for standard output and standard error; after `with` holds its text."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
 
     @contextlib.contextmanager
     def terminal() -> Iterator[list[str]]:

@@ -1,12 +1,15 @@
 """What a run shows on the terminal: a bar while it goes, a table when it is done.
 
 The bar goes to standard error and only where a person is watching; the summary goes to standard
-output, as a table for a person and as plain lines for a pipe.
+output, as a table for a person and as plain lines for a pipe, and for a terminal that can do no more
+(TERM=dumb). Where NO_COLOR is set nothing has a colour.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +22,12 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 from rich.text import Text
+
+
+def draws(stream: TextIO) -> bool:
+    """Whether a stream goes to a terminal that can move its cursor."""
+    # Not Console.is_terminal, which FORCE_COLOR makes true of a pipe.
+    return stream.isatty() and os.environ.get("TERM", "other") not in ("", "dumb", "unknown")
 
 
 class Measures(ProgressColumn):
@@ -41,7 +50,7 @@ class Watch:
             Measures(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(),
             console=console,
-            disable=quiet or not console.is_terminal,
+            disable=quiet or not draws(sys.stderr),
             transient=True,
         )
         self._task = self._bar.add_task(self._epoch(first_epoch), total=steps)
@@ -79,13 +88,13 @@ class Watch:
 
 def show_summary(title: str, rows: list[tuple[str, str]]) -> None:
     """Print names and what they are: a table on a terminal, else a line each."""
-    console = Console()
-    if not console.is_terminal:
+    if not draws(sys.stdout):
         # Not through the console, which would wrap long paths.
         width = max(len(name) for name, _ in rows)
         print(title, *(f"{name:<{width}}  {text}" for name, text in rows), sep="\n")
         sys.stdout.flush()
         return
+    console = Console()
     table = Table(title=title, show_header=False, title_justify="left", title_style="bold")
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -97,8 +106,9 @@ def show_summary(title: str, rows: list[tuple[str, str]]) -> None:
 def show_table(title: str, header: list[str], rows: list[list[str]]) -> None:
     """Print a table with a header; columns but the first are aligned to the right."""
     console = Console()
-    if not console.is_terminal:
-        widths = [max(len(row[j]) for row in [header, *rows]) for j in range(len(header))]
+    widths = [max(len(row[j]) for row in [header, *rows]) for j in range(len(header))]
+    # Squeezed, a table would leave out digits: then its lines go on at the edge of the terminal.
+    if not draws(sys.stdout) or sum(widths) + 3 * len(widths) + 1 > console.width:
         print(title)
         for row in [header, *rows]:
             first, *others = zip(row, widths, strict=True)
