@@ -76,6 +76,8 @@ def faults_in(archive: Path, folder: Path) -> list[str]:
     files = dict(members(archive))
     names = {Path(name).name for name in files}
     wanted = {"LICENSE", "py.typed"}
+    if archive.suffix == ".whl":
+        wanted.add("entry_points.txt")  # the program that pip makes
     if "pure_python" in archive.name:
         wanted |= {"graphviz.js", *VENDORED}
     faults = [f"{archive.name} has no {name}" for name in sorted(wanted - names)]

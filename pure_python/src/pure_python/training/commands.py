@@ -142,7 +142,7 @@ JSON = click.option(
 
 
 @command_line.command()
-@click.argument("dataset", required=False, metavar="DATASET", type=click.Choice(datasets.NAMES))
+@click.argument("dataset", required=False, metavar="[DATASET]", type=click.Choice(datasets.NAMES))
 @click.option(
     "--csv",
     "csv_path",
