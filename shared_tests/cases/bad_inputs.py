@@ -522,6 +522,24 @@ bad(
 bad(
     "functional",
     "2.1",
+    "dot(b'ab', [1, 2])",
+    TypeError,
+    lambda m: m.dot(b"ab", [1.0, 2.0]),
+    exactly="dot needs a sequence of Values and numbers, got b'ab' (bytes)",
+)
+bad(
+    "functional",
+    "2.1",
+    "dot of a Vector of Vectors",
+    TypeError,
+    lambda m: m.dot(m.Vector([[1.0, 2.0], [3.0, 4.0]]), [1.0, 2.0]),
+    "Value needs a real number, got [Value(1.0, ",
+    "(Vector)",
+    arrays=False,
+)
+bad(
+    "functional",
+    "2.1",
     "dot with a bias that is a str",
     TypeError,
     lambda m: m.dot([1.0], [1.0], "b"),

@@ -270,8 +270,29 @@ def test_numbers_beside_rows(backend):
 
 
 def test_what_can_be_read_once(backend):
-    """Rule 1.21: beside a Vector, as in one."""
-    assert floats(backend.Vector(iter(A)) + iter(B)) == [2.0, 1.0, 2.25]
+    """Rules 1.20, 1.21 and 1.23."""
+    v = backend.Vector(iter(A))
+    assert floats(v + iter(B)) == [2.0, 1.0, 2.25]
+    v.data = iter(B)
+    assert floats(v.data) == list(B)
+
+
+def test_a_number_that_has_a_method_iter(backend):
+    """Rules 1.9 and 1.20: as arrays and tensors of no dimension have."""
+
+    class NoDimension:
+        ndim = 0
+
+        def __float__(self):
+            return 2.0
+
+        def __iter__(self):
+            raise TypeError("iteration over an array of no dimension")
+
+    v = backend.Vector([NoDimension(), 3.0])
+    assert floats(v.data) == [2.0, 3.0]
+    assert floats((v * NoDimension()).data) == [4.0, 6.0]
+    assert floats((v * [NoDimension(), 1.0]).data) == [4.0, 3.0]
 
 
 def test_detach_and_no_grad(backend):

@@ -542,8 +542,10 @@ def test_layers_that_do_not_fit(backend):
     """Rule 3.7: layers that somebody put together."""
     model = backend.MLP(2, [3, 1], seed=1)
     model.layers = (backend.Layer(2, 3, seed=1), backend.Layer(4, 1, seed=2))
-    with pytest.raises(ValueError, match=r"3.*4|4.*3"):
+    with pytest.raises(ValueError) as refusal:
         model([0.5, 1.0])
+    says = "3 (dim 0) != 4" if backend.arrays else f"{model!r} has a layer of 4 inputs after 3"
+    assert says in str(refusal.value)
 
 
 @pytest.mark.parametrize("case", of_chapter("nn"), ids=str)

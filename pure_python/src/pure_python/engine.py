@@ -1107,7 +1107,7 @@ def recording() -> bool:
 
 def arguments_of(values: Any, what: str) -> list[Any]:
     """values as a list in which every element is a Value or a float."""
-    if isinstance(values, Vector):
+    if isinstance(values, Vector) and not values._is_nested():
         return list(values._values)
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise TypeError(f"{what} needs a sequence of Values and numbers, got {describe(values)}")
