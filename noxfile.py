@@ -261,7 +261,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def build(session: nox.Session) -> None:
     """The sdist and the wheel of each, into dist/, and the conformance suite on the sdists."""
-    install(session, "build>=1.2", *SUITE, AT_ONCE, torch=True)
+    install(session, "build>=1.2", *SUITE, AT_ONCE)
     shutil.rmtree("dist", ignore_errors=True)
     when = time_of_commit(session)
     for backend in BACKENDS:
@@ -273,7 +273,8 @@ def build(session: nox.Session) -> None:
     # --find-links and the sdists by name: pip finds the one that the other two depend on.
     sdists = [f"{path}[drawing,saving]" for path in sorted(Path("dist").glob("*.tar.gz"))]
     session.install("--no-compile", "--find-links=dist", *sdists)
-    pytest(session, "shared_tests/conformance", *TWO_PROCESSES)
+    # PyTorch is compared with by `conformance`, from the same sources.
+    pytest(session, "shared_tests/conformance", "--without-pytorch", *TWO_PROCESSES)
 
 
 @nox.session
