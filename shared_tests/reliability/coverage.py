@@ -66,7 +66,7 @@ def main() -> int:
         text = SETTINGS.format(folder=folder, packages=", ".join(PACKAGES))
         settings.write_text(text, encoding="utf-8")
         measured = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}"]
-        pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist=worksteal"]
         path = [str(Path(__file__).with_name("measured")), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
         failed = []
