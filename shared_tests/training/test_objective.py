@@ -155,6 +155,18 @@ def test_a_rare_class_is_found_where_it_counts(backend, rare):
     assert found["balanced"] >= 0.5 > found["equal"] and found["rarely=11"] >= 0.5
 
 
+def test_the_loss_of_an_epoch_weighs_its_batches(backend):
+    """By how much their samples count, so that it is that of all samples together."""
+    options = {"class_weight": "class 1=5", "epochs": 1, "batch_size": 7, "validation": 0.0}
+    run = Run.prepare(backend.module, Source("moons", samples=20), options, files=False)
+    run.carry_out(quiet=True)
+    trainer = run.trainer
+    batches = trainer._batches(20, epoch=1)
+    weights = [trainer.objective.weight(run.split.targets[batch]) for batch in batches]
+    expected = np.average(trainer.history.losses, weights=weights)
+    assert len(set(weights)) > 1 and trainer.history.result["loss"] == pytest.approx(expected)
+
+
 def test_all_backends_weigh_alike(backends):
     losses = {}
     for backend in backends:
