@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pure_python.training import cli
+from pure_python.training import cli, figures
 
 # What the run of a fixture has written of itself.
 TOLD = {
@@ -90,6 +90,12 @@ def in_process(folder: Path, *args: object, name: str = "pure_python") -> Outcom
 def shell(folder):
     """shell("train", …, name=BACKEND): the command line as a person starts it."""
     return lambda *args, name="pure_python": in_process(folder, *args, name=name)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Results without figures, for tests that look at others: drawing takes longest."""
+    monkeypatch.setattr(figures, "save", lambda figure, path: None)
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_a_file_that_one_has_written_by_hand_promises_nothing(run, write):
     assert "note               hidden" not in printed, "it says nothing of hidden layers"
 
 
-def test_what_was_gone_on_from_is_gone_on_from_again(run, again, folder):
+def test_what_was_gone_on_from_is_gone_on_from_again(run, again, folder, undrawn):
     base = ("train", "moons", "--samples", 20, "--hidden", 4, "--epochs", 2)
     run(*base, "--no-out", "--save", "w").succeeded()
     run(*base, "--resume", "w", "--out", "out").succeeded()

@@ -9,7 +9,7 @@ import pytest
 from pure_python.training import cli, earlier
 
 
-def test_a_run_is_listed_and_compared_with_another(run, backend, folder):
+def test_a_run_is_listed_and_compared_with_another(run, backend, undrawn):
     base = ("train", "moons", "--samples", 20, "--hidden", 4, "--epochs", 2)
     run(*base, "--out", "runs/one").succeeded()
     run(*base, "--out", "runs/two", "--lr", 0.5).succeeded()

@@ -12,7 +12,7 @@ from pure_python.training.trainer import Trainer
 SMALL = ("moons", "--samples", 20, "--epochs", 2, "--hidden", 4)
 
 
-def test_a_run_as_one_object(run, backend, folder):
+def test_a_run_as_one_object(run, backend, folder, undrawn):
     done = run("train", *SMALL, "--out", "out", "--save", "w", "--json")
     told = json.loads(done.succeeded())
     assert done.err == "" and done.out.count("\n") == 1

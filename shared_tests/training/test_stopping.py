@@ -83,7 +83,7 @@ def test_the_best_weights_are_kept_when_all_epochs_were_run(backend, folder):
     assert run.trainer.history.result == min(rows, key=lambda row: row["held_loss"])
 
 
-def test_a_run_that_ended_early_says_so(run, folder):
+def test_a_run_that_ended_early_says_so(run, folder, undrawn):
     args = ("--samples", 100, "--lr", 0.03, "--seed", 3, "--early-stopping", 2, "--out", "out")
     printed = run("train", "breast-cancer", *args).succeeded()
     told = json.loads((folder / "out" / "metrics.json").read_text())
