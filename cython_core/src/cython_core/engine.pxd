@@ -99,7 +99,7 @@ cdef enum Code:
     BLOCK           # the anchor of a block of leaves, a cell that Python never sees
     LEAF            # from here on the numbers are in the cell
     CUSTOM          # made by a custom operation; lies anywhere, its anchor has the place in the order
-    NEG             # FIRST_NODE
+    NEG
     ABS
     EXP
     EXPM1
@@ -142,7 +142,7 @@ cdef enum Code:
     POWER
     MAXIMUM
     MINIMUM
-    DOT                 # FIRST_FUSED: right is a Fused
+    DOT                 # from here on right is a Fused
     SUM
     MEAN
     MAX
@@ -152,7 +152,7 @@ cdef enum Code:
     HINGE_LOSS
     BINARY_CROSS_ENTROPY
     CROSS_ENTROPY
-    CUSTOM_ANCHOR       # FIRST_ANCHOR: a cell that Python never sees
+    CUSTOM_ANCHOR       # from here on a cell that Python never sees
     SOFTMAX
     LOG_SOFTMAX
     RMS_NORM
@@ -164,10 +164,10 @@ cdef enum Code:
     BOTH                # the same operation on pairs of elements
 
 cdef enum:
-    FIRST_NODE = 6
-    FIRST_BINARY = 42
-    FIRST_FUSED = 49
-    FIRST_ANCHOR = 59
+    FIRST_NODE = NEG
+    FIRST_BINARY = ADD
+    FIRST_FUSED = DOT
+    FIRST_ANCHOR = CUSTOM_ANCHOR
 
 
 cdef class Vector:

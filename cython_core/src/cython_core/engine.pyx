@@ -1765,6 +1765,19 @@ cdef enum:
     DATA, GRAD, ABOVE           # which numbers of a Vector; ABOVE: what backward begins with
 
 
+def elementwise(int code):
+    """The method of Vector that applies an operation of one operand to every scalar."""
+
+    def method(Vector self):
+        return each(self, code, 0.0)
+
+    name = UNARY_NAMES[code - FIRST_NODE]
+    method.__name__ = name
+    method.__qualname__ = f"Vector.{name}"
+    method.__doc__ = f"Value.{name} of each element."
+    return method
+
+
 @cython.freelist(64)
 @cython.no_gc  # like a Value it holds only what is older than itself
 cdef class Vector:
@@ -1945,38 +1958,38 @@ cdef class Vector:
     # Arithmetic ------------------------------------------------------------------------------
 
     def __add__(self, other):
-        return elementwise(PLUS, False, self, other)
+        return with_other(PLUS, False, self, other)
 
     def __radd__(self, other):
-        return elementwise(PLUS, True, self, other)
+        return with_other(PLUS, True, self, other)
 
     def __sub__(self, other):
-        return elementwise(MINUS, False, self, other)
+        return with_other(MINUS, False, self, other)
 
     def __rsub__(self, other):
-        return elementwise(MINUS, True, self, other)
+        return with_other(MINUS, True, self, other)
 
     def __mul__(self, other):
-        return elementwise(TIMES, False, self, other)
+        return with_other(TIMES, False, self, other)
 
     def __rmul__(self, other):
-        return elementwise(TIMES, True, self, other)
+        return with_other(TIMES, True, self, other)
 
     def __truediv__(self, other):
-        return elementwise(OVER, False, self, other)
+        return with_other(OVER, False, self, other)
 
     def __rtruediv__(self, other):
-        return elementwise(OVER, True, self, other)
+        return with_other(OVER, True, self, other)
 
     def __pow__(self, other, modulus):
         if modulus is not None:
             return NotImplemented
-        return elementwise(TO_THE, False, self, other)
+        return with_other(TO_THE, False, self, other)
 
     def __rpow__(self, other, modulus):
         if modulus is not None:
             return NotImplemented
-        return elementwise(TO_THE, True, self, other)
+        return with_other(TO_THE, True, self, other)
 
     def __neg__(self):
         return each(self, NEG, 0.0)
@@ -1995,109 +2008,41 @@ cdef class Vector:
 
     def maximum(self, other):
         """Elementwise the larger; other a Value, a number or a sequence as long as self."""
-        return checked(elementwise(MAXIMUM_OF, False, self, other), other)
+        return checked(with_other(MAXIMUM_OF, False, self, other), other)
 
     def minimum(self, other):
         """Elementwise the smaller; other a Value, a number or a sequence as long as self."""
-        return checked(elementwise(MINIMUM_OF, False, self, other), other)
+        return checked(with_other(MINIMUM_OF, False, self, other), other)
 
     # Functions: each that of Value, elementwise ----------------------------------------------
 
-    def exp(self):
-        """Value.exp of each element."""
-        return each(self, EXP, 0.0)
-
-    def expm1(self):
-        """Value.expm1 of each element."""
-        return each(self, EXPM1, 0.0)
-
-    def log(self):
-        """Value.log of each element."""
-        return each(self, LOG, 0.0)
-
-    def log1p(self):
-        """Value.log1p of each element."""
-        return each(self, LOG1P, 0.0)
-
-    def sqrt(self):
-        """Value.sqrt of each element."""
-        return each(self, SQRT, 0.0)
-
-    def sin(self):
-        """Value.sin of each element."""
-        return each(self, SIN, 0.0)
-
-    def cos(self):
-        """Value.cos of each element."""
-        return each(self, COS, 0.0)
-
-    def tan(self):
-        """Value.tan of each element."""
-        return each(self, TAN, 0.0)
-
-    def asin(self):
-        """Value.asin of each element."""
-        return each(self, ASIN, 0.0)
-
-    def acos(self):
-        """Value.acos of each element."""
-        return each(self, ACOS, 0.0)
-
-    def atan(self):
-        """Value.atan of each element."""
-        return each(self, ATAN, 0.0)
-
-    def sinh(self):
-        """Value.sinh of each element."""
-        return each(self, SINH, 0.0)
-
-    def cosh(self):
-        """Value.cosh of each element."""
-        return each(self, COSH, 0.0)
-
-    def tanh(self):
-        """Value.tanh of each element."""
-        return each(self, TANH, 0.0)
-
-    def asinh(self):
-        """Value.asinh of each element."""
-        return each(self, ASINH, 0.0)
-
-    def acosh(self):
-        """Value.acosh of each element."""
-        return each(self, ACOSH, 0.0)
-
-    def atanh(self):
-        """Value.atanh of each element."""
-        return each(self, ATANH, 0.0)
-
-    def erf(self):
-        """Value.erf of each element."""
-        return each(self, ERF, 0.0)
-
-    def sigmoid(self):
-        """Value.sigmoid of each element."""
-        return each(self, SIGMOID, 0.0)
-
-    def relu(self):
-        """Value.relu of each element."""
-        return each(self, RELU, 0.0)
+    exp = elementwise(EXP)
+    expm1 = elementwise(EXPM1)
+    log = elementwise(LOG)
+    log1p = elementwise(LOG1P)
+    sqrt = elementwise(SQRT)
+    sin = elementwise(SIN)
+    cos = elementwise(COS)
+    tan = elementwise(TAN)
+    asin = elementwise(ASIN)
+    acos = elementwise(ACOS)
+    atan = elementwise(ATAN)
+    sinh = elementwise(SINH)
+    cosh = elementwise(COSH)
+    tanh = elementwise(TANH)
+    asinh = elementwise(ASINH)
+    acosh = elementwise(ACOSH)
+    atanh = elementwise(ATANH)
+    erf = elementwise(ERF)
+    sigmoid = elementwise(SIGMOID)
+    relu = elementwise(RELU)
+    softplus = elementwise(SOFTPLUS)
+    gelu = elementwise(GELU)
+    silu = elementwise(SILU)
 
     def leaky_relu(self, negative_slope=0.01):
         """Value.leaky_relu of each element."""
         return each(self, LEAKY_RELU, as_float(negative_slope))
-
-    def softplus(self):
-        """Value.softplus of each element."""
-        return each(self, SOFTPLUS, 0.0)
-
-    def gelu(self):
-        """Value.gelu of each element."""
-        return each(self, GELU, 0.0)
-
-    def silu(self):
-        """Value.silu of each element."""
-        return each(self, SILU, 0.0)
 
     # Reductions: one operation each, over all scalars ----------------------------------------
 
@@ -2465,7 +2410,7 @@ cdef Vector with_number(int operation, bint reflected, Vector self, object numbe
     return each(self, NUMBER_DIVIDE if operation == OVER else NUMBER_POWER, constant)
 
 
-cdef object elementwise(int operation, bint reflected, Vector self, object other):
+cdef object with_other(int operation, bint reflected, Vector self, object other):
     """The operation on every scalar and its partner in other; NotImplemented for no partner."""
     cdef Py_ssize_t width = width_of(self)
     cdef Vector vectors
@@ -2484,7 +2429,7 @@ cdef object elementwise(int operation, bint reflected, Vector self, object other
             theirs.add(other)
             return pairwise(operation, reflected, self, theirs, width)
         return vector(tuple([
-            elementwise(operation, reflected, row, other) for row in self.elements()
+            with_other(operation, reflected, row, other) for row in self.elements()
         ]))
     elif isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
         return NotImplemented
@@ -2507,17 +2452,17 @@ cdef object by_partners(int operation, bint reflected, Vector self, list partner
     # A flat sequence beside a Vector of Vectors goes with every row, as NumPy has it.
     if self.nested and not rows:
         return vector(tuple([
-            elementwise(operation, reflected, row, partners) for row in self.elements()
+            with_other(operation, reflected, row, partners) for row in self.elements()
         ]))
     if rows and not self.nested:
         return vector(tuple([
-            checked(elementwise(operation, reflected, self, row), row) for row in partners
+            checked(with_other(operation, reflected, self, row), row) for row in partners
         ]))
     if len(partners) != self.length:
         raise ValueError(f"a Vector of {self.length} and one of {len(partners)} cannot be combined")
     if self.nested:
         return vector(tuple([
-            checked(elementwise(operation, reflected, v, partner), partner)
+            checked(with_other(operation, reflected, v, partner), partner)
             for v, partner in zip(self.elements(), partners)
         ]))
     if not partners:
