@@ -19,6 +19,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """Tests that a shell runs in the background begin with Ctrl-C ignored."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
 # `python -m BACKEND …` that says when it has taken its first step.
 PROGRAM = """
 import runpy, sys
