@@ -183,7 +183,7 @@ def sanitize(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """The lines and branches that the whole suite executes, those of the compiled core too."""
-    install(session, *SUITE, AT_ONCE, *BROWSER, MICROGRAD, PANDAS, COVERAGE, torch=True)
+    install(session, *SUITE, *BROWSER, MICROGRAD, PANDAS, COVERAGE, torch=True)
     install(session, backends=["pure_python", "numpy_vectorized"], extras="training,playground")
     install(session, *BUILD)
     # The compiler notes beside the objects what to count, and Python writes the counts there.
