@@ -175,6 +175,18 @@ class Value:
             waiting += [operand for operand in node.operands if operand not in found]
         return list(found)
 """,
+    # As the order of a set may be: none.
+    "no order": """
+class Value:
+    ...
+
+    def graph(self):
+        found = [self]
+        for node in found:
+            found += [operand for operand in node.operands if operand not in found]
+        found.sort(key=lambda node: node.turn, reverse=True)
+        return found[::2] + found[1::2]
+""",
     "no set": """
 class Value:
     ...
@@ -283,6 +295,7 @@ PLANTED = {
     ),
     "in the order of a queue": (put_in(WALK_IN["a queue"]), "no topological order"),
     "in the order of a stack": (put_in(WALK_IN["a stack"]), "no topological order"),
+    "in no order": (put_in(WALK_IN["no order"]), "no topological order"),
     "no set of what was visited": (put_in(WALK_IN["no set"]), "a node is visited once for each path"),
     "in the order of creation": (swap("reverse=True", "reverse=False"), "only the root hands its gradient down"),
     "inner gradients stay": (
