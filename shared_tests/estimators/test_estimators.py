@@ -289,6 +289,8 @@ def test_an_estimator_that_has_learnt_nothing_can_be_pickled(kind):
         ("beta_1", 1.0, "below 1"),
         ("beta_2", True, "below 1"),
         ("epsilon", 0, "above 0"),
+        ("early_stopping", "False", "True or False"),
+        ("shuffle", None, "True or False"),
         ("n_iter_no_change", 0, "1 or more"),
     ],
 )

@@ -421,6 +421,9 @@ def check_parameters(estimator: MultilayerPerceptron) -> None:
     def is_fraction(x: Any) -> bool:
         return is_number(x) and 0 <= x < 1
 
+    def is_bool(x: Any) -> bool:
+        return isinstance(x, bool | np.bool_)
+
     def are_sizes(x: Any) -> bool:
         return all(is_whole(n) for n in (x if np.iterable(x) else (x,)))
 
@@ -447,6 +450,8 @@ def check_parameters(estimator: MultilayerPerceptron) -> None:
         "epsilon": (lambda x: is_number(x) and x > 0, "a number above 0"),
         "n_iter_no_change": (is_whole, "a whole number of 1 or more"),
     }
+    switches = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping")
+    allowed |= {name: (is_bool, "True or False") for name in switches}
     for name, (holds, expected) in allowed.items():
         given = getattr(estimator, name)
         if not holds(given):
