@@ -165,6 +165,8 @@ def sanitize(session: nox.Session) -> None:
     once = ("-m", "pip", "install", "--no-build-isolation", "--force-reinstall", "--no-deps")
     session.run_install("python", *once, *options, "./cython_core", silent=True)
     folder = Path(session.create_tmp()).resolve()
+    for name in ("plain", "debug"):
+        shutil.rmtree(folder / name, ignore_errors=True)  # pip --target replaces nothing
     # The ordinary build, for valgrind and for counting; and one for a debug build of Python.
     environment = {"PYTHONPATH": "shared_tests", "PLAIN": str(folder / "plain")}
     session.run_install("python", *once, f"--target={environment['PLAIN']}", "./cython_core")

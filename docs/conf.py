@@ -152,16 +152,23 @@ def show_sources(app: Sphinx, document: nodes.document, page: str) -> None:
             link.replace_self(nodes.reference("", "", *link.children, refuri=uri, internal=True))
 
 
-def leave_out_compiled(app: Sphinx) -> list[Any]:
-    """The list of sources would name those that Sphinx cannot read."""
+def tidy_sources(app: Sphinx) -> list[Any]:
+    """The list of sources would name those that Sphinx cannot read. What several backends show leads
+    back to the page of the one that was read first: viewcode takes its name, and the page of the last.
+    """
     sources = app.env._viewcode_modules
-    for name in [name for name, source in sources.items() if not source]:
-        del sources[name]
+    for name, source in list(sources.items()):
+        if not source:
+            del sources[name]
+            continue
+        code, tags, used, module = source
+        page = f"reference/{module.partition('.')[0]}"
+        sources[name] = code, tags, dict.fromkeys(used, page), module
     return []
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("html-collect-pages", leave_out_compiled, priority=400)  # viewcode is 500
+    app.connect("html-collect-pages", tidy_sources, priority=400)  # viewcode is 500
     app.connect("doctree-read", name_rules)
     app.connect("doctree-resolved", link_rules)
     app.connect("doctree-resolved", show_sources)
