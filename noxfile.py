@@ -274,7 +274,7 @@ def build(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "uninstall", "--yes", *names, silent=True)
     # --find-links and the sdists by name: pip finds the one that the other two depend on.
     sdists = [f"{path}[drawing,saving]" for path in sorted(Path("dist").glob("*.tar.gz"))]
-    session.install("--no-compile", "--find-links=dist", *sdists)
+    session.install("--find-links=dist", *sdists)
     # PyTorch is compared with by `conformance`, from the same sources.
     pytest(session, "shared_tests/conformance", "--without-pytorch", *TWO_PROCESSES)
 
@@ -393,9 +393,7 @@ def install(
         if installed.get(what) == state:
             session.log(f"{what}: unchanged, not installed again")
             return
-        # Compiled on import: of PyTorch, for one, a test imports the smaller part.
-        command = ("python", "-m", "pip", "install", "--no-compile", *arguments)
-        done = session.run_install(*command, silent=True)
+        done = session.run_install("python", "-m", "pip", "install", *arguments, silent=True)
         if done is not None:  # None: nox was told to install nothing
             installed[what] = state
             record.write_text(json.dumps(installed))
