@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -102,7 +101,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 def draft_of(target: Path) -> Iterator[BinaryIO]:
     """A new file beside the target, locked so that nobody else removes it; it is gone afterwards."""
     while True:
-        draft = target.with_name(f"{draft_prefix(target)}{secrets.token_hex(4)}.part")
+        draft = target.with_name(f"{draft_prefix(target)}{os.urandom(4).hex()}.part")
         with open(draft, "xb") as file:
             try:
                 lock(file, waiting=True)
