@@ -87,8 +87,7 @@ def compare(session: nox.Session) -> None:
     """The three backends, PyTorch and micrograd side by side; `-- --estimators`: scikit-learn's."""
     install(session, MICROGRAD, torch=True, backends=BACKENDS, extras="training")
     what = "estimators" if "--estimators" in session.posargs else "compare"
-    run = ("python", "-m", f"comparison.{what}", *session.posargs)
-    session.run(*run, env={"PYTHONPATH": "shared_tests"})
+    run_module(session, f"comparison.{what}")
 
 
 @nox.session
@@ -100,50 +99,49 @@ def bench(session: nox.Session) -> None:
             install(session, *(() if peer is TORCH else (peer,)), torch=peer is TORCH)
         except nox.command.CommandFailed:
             session.warn(f"{peer} cannot be installed here: the benchmark goes on without it")
-    # The working folder stays off the path, so the folder that `benchmarks` lies in is named.
-    session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    run_module(session, "benchmarks")
 
 
 @nox.session
 def accuracy(session: nox.Session) -> None:
     """Values and derivatives against mpmath, in units of the last place; `-- 2000`: fewer points."""
     install(session, *SUITE, torch=True, backends=BACKENDS)
-    long_run(session, "accuracy")
+    run_module(session, "reliability.accuracy")
 
 
 @nox.session
 def scale(session: nox.Session) -> None:
     """Ten million nodes, graphs dropped in every order, Ctrl-C, little memory; `-- 1` for a hundredth."""
     install(session, backends=BACKENDS, extras="drawing,saving")
-    long_run(session, "scale")
+    run_module(session, "reliability.scale")
 
 
 @nox.session
 def programs(session: nox.Session) -> None:
     """100,000 random programs by all backends, PyTorch and a naive reference; `-- 2000`: fewer."""
     install(session, *SUITE, torch=True, backends=BACKENDS)
-    long_run(session, "programs")
+    run_module(session, "reliability.programs")
 
 
 @nox.session
 def machine(session: nox.Session) -> None:
     """200,000 steps of random use, all backends beside a naive reference; `-- 10000`: fewer."""
     install(session, *SUITE, torch=True, backends=BACKENDS)
-    long_run(session, "machine")
+    run_module(session, "reliability.machine")
 
 
 @nox.session
 def endurance(session: nox.Session) -> None:
     """An hour of training in memory that stays flat, each time to the same bits; `-- 6`: 6 minutes."""
     install(session, backends=BACKENDS, extras="training")
-    long_run(session, "endurance")
+    run_module(session, "reliability.endurance")
 
 
 @nox.session
 def files(session: nox.Session) -> None:
     """Damaged files and killed saves: refused or whole; `-- --files 1000 --kills 10` for fewer."""
     install(session, backends=BACKENDS, extras="training,playground")
-    long_run(session, "files")
+    run_module(session, "reliability.files")
 
 
 @nox.session
@@ -151,7 +149,7 @@ def mutation(session: nox.Session) -> None:
     """Faults planted in pure_python one by one: the suite has to notice; `-- --sample 100` of them."""
     extras = "drawing,saving"
     install(session, *SUITE, COVERAGE, torch=True, backends=["pure_python"], extras=extras)
-    long_run(session, "mutation")
+    run_module(session, "reliability.mutation")
 
 
 @nox.session
@@ -205,15 +203,14 @@ def coverage(session: nox.Session) -> None:
         "./cython_core",
         silent=True,
     )
-    run = ("python", "-m", "reliability.coverage", str(build))
-    session.run(*run, *session.posargs, env={"PYTHONPATH": "shared_tests"})
+    run_module(session, "reliability.coverage", str(build))
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """An hour of random programs that treat the compiled core as badly as Python allows."""
     install(session, backends=BACKENDS, extras="drawing,saving,training")
-    long_run(session, "fuzz")
+    run_module(session, "reliability.fuzz")
 
 
 @nox.session
@@ -223,9 +220,8 @@ def interpreters(session: nox.Session) -> None:
     TRIGRAD_PYTHONS: paths of interpreters, written as in PATH; else those called python3.11 and so on.
     """
     session.env["PYTHONSAFEPATH"] = "1"
-    run = ("python", "-m", "reliability.interpreters", *session.posargs)
     needed = ("--torch", TORCH, "--require", *SUITE, MICROGRAD)
-    session.run(*run, *needed, env={"PYTHONPATH": "shared_tests"})
+    run_module(session, "reliability.interpreters", *needed)
 
 
 @nox.session
@@ -264,10 +260,7 @@ def types(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """The sdist and the wheel of each, into dist/, and the conformance suite on the sdists."""
     install(session, "build>=1.2", *SUITE, AT_ONCE)
-    shutil.rmtree("dist", ignore_errors=True)
-    when = time_of_commit(session)
-    for backend in BACKENDS:
-        session.run("python", "-m", "build", "--outdir=dist", backend, silent=True, env=when)
+    build_archives(session, Path("dist"))
     for archive in sorted(Path("dist").iterdir()):
         session.log(f"built {archive}, {archive.stat().st_size / 1024:.0f} KiB")
     names = [f"trigrad-{backend.replace('_', '-')}" for backend in BACKENDS]
@@ -283,8 +276,7 @@ def build(session: nox.Session) -> None:
 def packages(session: nox.Session) -> None:
     """Sdists and wheels twice, to the same bytes; then installed alone and tested; `-- --quick`."""
     install(session, *PACKAGES)
-    run = ("python", "-m", "reliability.packages", *session.posargs, "--require", *SUITE)
-    session.run(*run, env={"PYTHONPATH": "shared_tests"})
+    run_module(session, "reliability.packages", "--require", *SUITE)
 
 
 @nox.session(name="release-check")
@@ -293,10 +285,7 @@ def release_check(session: nox.Session) -> None:
     # twine: what the index would refuse, such as a description that it cannot show.
     install(session, "build>=1.2", "twine>=6.1", "packaging>=24")
     dist = Path(session.create_tmp(), "dist")
-    shutil.rmtree(dist, ignore_errors=True)
-    for backend in BACKENDS:
-        command = ("python", "-m", "build", f"--outdir={dist}", backend)
-        session.run(*command, silent=True, env=time_of_commit(session))
+    build_archives(session, dist)
     session.run("twine", "check", "--strict", *sorted(map(str, dist.iterdir())))
     session.run("python", "shared_tests/release/consistency.py", *session.posargs, str(dist))
 
@@ -352,6 +341,15 @@ def docs(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "shared_tests/browser/built_site.py")
 
 
+def build_archives(session: nox.Session, dist: Path) -> None:
+    """The sdist and the wheel of each into a folder, and nothing else there."""
+    shutil.rmtree(dist, ignore_errors=True)
+    when = time_of_commit(session)
+    for backend in BACKENDS:
+        command = ("python", "-m", "build", f"--outdir={dist}", backend)
+        session.run(*command, silent=True, env=when)
+
+
 def time_of_commit(session: nox.Session) -> dict[str, str]:
     """What builders stamp archives with, so that one commit always gives the same bytes."""
     time = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
@@ -361,9 +359,9 @@ def time_of_commit(session: nox.Session) -> dict[str, str]:
 NO_NUMPY = "import importlib.util as u; exit('NumPy is here' if u.find_spec('numpy') else 0)"
 
 
-def long_run(session: nox.Session, name: str) -> None:
-    """A command of shared_tests/reliability."""
-    run = ("python", "-m", f"reliability.{name}", *session.posargs)
+def run_module(session: nox.Session, module: str, *arguments: str) -> None:
+    """A program of shared_tests, which is named since the working folder stays off Python's path."""
+    run = ("python", "-m", module, *session.posargs, *arguments)
     session.run(*run, env={"PYTHONPATH": "shared_tests"})
 
 
