@@ -33,8 +33,8 @@ LIMIT = 98.0  # percent of the lines of the compiled core; of the Python code it
 TESTS = (
     "shared_tests/conformance",
     "shared_tests --ignore=shared_tests/conformance --ignore=shared_tests/browser "
-    "--ignore=shared_tests/planted --deselect=shared_tests/parity/test_planted_differences.py "
-    "--deselect=shared_tests/parity/test_fuzz.py -k not(memory_is_back)",
+    "--ignore=shared_tests/planted --ignore=shared_tests/parity/test_planted_differences.py "
+    "--ignore=shared_tests/parity/test_fuzz.py -k not(memory_is_back)",
     "shared_tests/browser -k not(frames_and_steps_a_second)",
 )
 
