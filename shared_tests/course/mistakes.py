@@ -691,16 +691,22 @@ def activation_on_the_output(engine):
 # Step 9 --------------------------------------------------------------------------------------
 
 
+def after_a_step(engine):
+    """1.0 with the gradient 3.0, after a step of lr 0.5."""
+    p = engine.Value(1.0)
+    p.grad = 3.0
+    engine.SGD([p], lr=0.5).step()
+    return p.data
+
+
 @mistake(
     "uphill",
     9,
     "the step goes uphill: the gradient points to where the loss grows, so it is subtracted",
 )
 def uphill(engine):
-    p = engine.Value(1.0)
-    p.grad = 3.0
-    engine.SGD([p], lr=0.5).step()
-    return "1.0 with the gradient 3.0 became 2.5 by a step of lr 0.5" if p.data == 2.5 else None
+    came = after_a_step(engine)
+    return "1.0 with the gradient 3.0 became 2.5 by a step of lr 0.5" if came == 2.5 else None
 
 
 @mistake(
@@ -710,10 +716,8 @@ def uphill(engine):
     "p.data that has to change",
 )
 def nothing_changes(engine):
-    p = engine.Value(1.0)
-    p.grad = 3.0
-    engine.SGD([p], lr=0.5).step()
-    return "1.0 with the gradient 3.0 is 1.0 after a step of lr 0.5" if p.data == 1.0 else None
+    came = after_a_step(engine)
+    return "1.0 with the gradient 3.0 is 1.0 after a step of lr 0.5" if came == 1.0 else None
 
 
 @mistake(

@@ -67,11 +67,8 @@ class EstimatorTrainer(Trainer):
             parameters, lr=s.lr, betas=betas, eps=given.epsilon, weight_decay=s.weight_decay
         )
 
-    def _batches(self, n: int, epoch: int) -> list[list[int]]:
-        if self.estimator.shuffle:
-            return super()._batches(n, epoch)
-        size = self.settings.batch_size
-        return [list(range(i, min(i + size, n))) for i in range(0, n, size)]
+    def _order(self, n: int, epoch: int) -> list[int]:
+        return super()._order(n, epoch) if self.estimator.shuffle else list(range(n))
 
 
 class SquaredError(Objective):

@@ -170,8 +170,9 @@ class Trainer:
                 loss, hits = self._step(split.inputs[batch], targets, interruption, epoch)
                 step += 1
                 seen += len(batch)
-                weight += self.objective.weight(targets)
-                total += loss * self.objective.weight(targets)
+                count = self.objective.weight(targets)
+                weight += count
+                total += loss * count
                 right += hits
                 on_step(total / weight, right / seen)
             if not seen:
@@ -195,14 +196,17 @@ class Trainer:
             self.judge(split.inputs[:ROWS_AT_ONCE], split.targets[:ROWS_AT_ONCE])
 
     def _batches(self, n: int, epoch: int) -> list[list[int]]:
+        order, size = self._order(n, epoch), self.settings.batch_size
+        return [order[i : i + size] for i in range(0, n, size)]
+
+    def _order(self, n: int, epoch: int) -> list[int]:
         """The samples in an order that depends on the seed and the epoch alone.
 
         So a resumed run goes through the epochs as one that was never stopped.
         """
         order = list(range(n))
         random.Random(f"{self.settings.seed} epoch {epoch}").shuffle(order)
-        size = self.settings.batch_size
-        return [order[i : i + size] for i in range(0, n, size)]
+        return order
 
     def _lr(self, step: int, n_warmup: int, n_steps: int) -> float:
         """The learning rate of a step: it rises in a line while warming up, then the schedule goes
@@ -261,12 +265,13 @@ class Trainer:
                 try:
                     outputs = self.model(some)
                     loss = float(self.objective(outputs, classes).data)
-                    total += loss * self.objective.weight(classes)
+                    count = self.objective.weight(classes)
+                    total += loss * count
                     if not math.isfinite(total):
                         raise ArithmeticError(f"the loss is {total}")
                 except (ArithmeticError, ValueError) as error:
                     raise Diverged(f"training diverged ({error}); try a smaller --lr") from error
-                weight += self.objective.weight(classes)
+                weight += count
                 right += self.objective.right(np.asarray(outputs.data), classes)
         return total / weight, right / len(inputs)
 
