@@ -138,7 +138,7 @@ def test_a_step_that_is_broken_off_leaves_nothing(backend):
             _thread.interrupt_main()
         return trace
 
-    before, broken = signal.signal(signal.SIGINT, break_off), 0
+    tracing, before, broken = sys.gettrace(), signal.signal(signal.SIGINT, break_off), 0
     try:
         for moment in itertools.chain([1, 5, 20, 60], range(150, 6000, 450)):
             countdown = moment
@@ -148,7 +148,7 @@ def test_a_step_that_is_broken_off_leaves_nothing(backend):
             except BrokenOff:
                 broken += 1
             finally:
-                sys.settrace(None)
+                sys.settrace(tracing)
     finally:
         signal.signal(signal.SIGINT, before)
     assert broken >= 2
