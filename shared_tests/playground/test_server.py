@@ -16,6 +16,7 @@ from pure_python.playground import command, server, session
 from pure_python.playground.messages import Refused
 from pure_python.playground.settings import Settings
 from pure_python.state import read_safetensors
+from pure_python.training import cli
 from pure_python.training.errors import InputError
 
 posix = pytest.mark.skipif(not LINUX, reason="processes are looked up in /proc")
@@ -353,23 +354,29 @@ def test_the_browser_is_opened_at_the_address(tmp_path):
 
 
 def test_help_tells_the_options(capsys):
-    assert command.run("pure_python", ["--help"]) == 0
+    assert cli.main("pure_python", ["playground", "--help"]) == 0
     assert "--port" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("args", "says"),
-    [(["--port", "70000"], "no port"), (["--port", "x"], "no port"), (["--host", "0"], "--host")],
+    [
+        (["--port", "70000"], "70000 is not in the range 0<=x<=65535"),
+        (["--port", "x"], "'x' is not a valid integer range"),
+        (["--host", "0"], "No such option '--host'"),
+        (["x"], "unexpected extra argument (x)"),
+    ],
 )
 def test_options_that_cannot_be(args, says, capsys):
-    assert command.run("pure_python", args) == 2
-    assert says in capsys.readouterr().err
+    assert cli.main("pure_python", ["playground", *args]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and says in line
 
 
 def test_a_port_that_is_taken(capsys):
     with started("pure_python") as running:
         port = running.origin.rpartition(":")[2]
-        assert command.run("pure_python", ["--port", port, "--no-open"]) == 2
+        assert cli.main("pure_python", ["playground", "--port", port, "--no-open"]) == 2
     assert f"--port {port}" in capsys.readouterr().err
 
 

@@ -40,6 +40,7 @@ def plain(*values):
         ("train --csv a", [("file", "a")]),
         ("train --config ", [("file", "")]),
         ("train --out ", [("dir", "")]),
+        ("playground --", plain("--port", "--no-open", "--version", "--help")),
         ("predict --weights w", [("file", "w")]),
         ("train --csv a.csv --target ", plain("width", "weight", "kind")),
         ("train --csv a.csv --ignore w", plain("width", "weight")),

@@ -148,6 +148,18 @@ def test_help_shows_examples(run):
         assert "playground" in run(*before, "playground", "--help").succeeded()
 
 
+@pytest.mark.parametrize("command", ["", "train", "predict", "playground", "runs", "runs compare"])
+def test_each_command_says_the_version(command, run, backend):
+    expected = f"trigrad-{backend.name.replace('_', '-')} {backend.module.__version__}\n"
+    assert run(*command.split(), "--version").succeeded() == expected
+
+
+def test_the_version_needs_no_library(run, monkeypatch):
+    monkeypatch.setitem(cli.LIBRARIES, "training", ("no_such_library",))
+    assert run("--version").succeeded().startswith("trigrad-")
+    assert "needs more libraries" in run("train", "--version").failed()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes as POSIX has them")
 @pytest.mark.parametrize("args", [[], ["--help"], ["train", "--help"]])
 def test_output_that_nobody_reads_is_no_error(args, folder, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 Written once for every backend, and imports no engine. The libraries of the extra `playground` are
 imported by the submodules that need them, never by `import pure_python`.
 
-    command              the options of the command, and the server's life
+    command              the server's life, from the command to its end
     server, session      who may connect, and what one open page has running
     messages, settings   what a page may say, and what can be set
     points               the samples: generated, from a CSV file, or the user's own

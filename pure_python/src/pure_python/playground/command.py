@@ -1,38 +1,37 @@
-"""`python -m BACKEND playground`: the options, and the server from its first to its last moment."""
+"""What `python -m BACKEND playground` does: the server from its first to its last moment."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Sequence
 
 import uvicorn
+
+from pure_python.training.errors import InputError
 
 from .messages import MOST_BYTES
 from .server import Playground, new_token
 
 
-def run(backend: str, args: Sequence[str]) -> int:
-    """Serve the page until it is closed or Ctrl-C is pressed; the exit code."""
-    try:
-        options = parser(backend).parse_args(list(args))
-    except SystemExit as end:  # argparse has printed help, or what is wrong
-        return int(end.code or 0)
+def serve(backend: str, port: int, opens: bool) -> None:
+    """Serve the page until it is closed or Ctrl-C is pressed.
+
+    port: 0 for a free one; opens: whether a browser is opened. InputError if the port cannot be had.
+    """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         # A port in the last moments of its last use is free; on Windows this would share any port.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
-        listening.bind(("127.0.0.1", options.port))
+        listening.bind(("127.0.0.1", port))
         listening.listen()  # so that a browser that is quicker than the server waits
     except OSError as error:
         listening.close()
-        return _failed(
-            f"--port {options.port}: {error.strerror or error}; leave it out for a free one"
-        )
+        raise InputError(
+            f"--port {port}: {error.strerror or error}; leave it out for a free one"
+        ) from None
     port, token = listening.getsockname()[1], new_token()
     address = f"http://127.0.0.1:{port}/{token}/"
     server: uvicorn.Server
@@ -55,39 +54,7 @@ def run(backend: str, args: Sequence[str]) -> int:
     with contextlib.suppress(KeyboardInterrupt):  # the ordinary way to end it
         print(f"The playground is at {address}", flush=True)
         print("It ends when its page is closed, or with Ctrl-C.", flush=True)
-        if options.open:
+        if opens:
             # A browser that starts may keep this waiting.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         server.run(sockets=[listening])
-    return 0
-
-
-def parser(backend: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {backend} playground",
-        description="Open a page on this machine in which a network trains live.",
-    )
-    parser.add_argument(
-        "--port",
-        type=port_number,
-        default=0,
-        help="where the page is served [default: a free port]",
-    )
-    parser.add_argument(
-        "--no-open",
-        dest="open",
-        action="store_false",
-        help="print the address and open no browser",
-    )
-    return parser
-
-
-def port_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no port: 0 to 65535 is expected")
-    return int(text)
-
-
-def _failed(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return 2

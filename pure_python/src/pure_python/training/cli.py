@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from .errors import INTERRUPTED, failed
 
 LIBRARIES = {
     "training": ("numpy", "click", "rich", "sklearn", "matplotlib", "safetensors"),
-    "playground": ("numpy", "starlette", "uvicorn", "websockets", "safetensors"),
+    "playground": ("numpy", "click", "starlette", "uvicorn", "websockets", "safetensors"),
 }
 
 
@@ -20,18 +21,30 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
 
     args: what stands after the program's name, by default `sys.argv[1:]`.
     """
-    distribution = "trigrad-" + backend.replace("_", "-")
     program = f"python -m {backend}"
     if args is None:
         args = sys.argv[1:]
         # pip installs a script of this name, for which shells can complete what is typed.
-        if Path(sys.argv[0]).stem == distribution:
-            program = distribution
-    as_json = "--json" in args
+        if Path(sys.argv[0]).stem == distribution(backend):
+            program = distribution(backend)
+    if args[:1] == ["--version"]:  # which needs no library
+        print(version_line(backend))
+        return 0
     # The playground has fewer needs than the other commands, so it has an extra of its own.
-    if args[:1] == ["playground"]:
-        return with_libraries(distribution, lambda: _play(backend, args[1:]), "playground")
-    return with_libraries(distribution, lambda: _run(backend, args, program), as_json=as_json)
+    extra = "playground" if args[:1] == ["playground"] else "training"
+    return with_libraries(
+        distribution(backend), lambda: _run(backend, args, program), extra, "--json" in args
+    )
+
+
+def distribution(backend: str) -> str:
+    """What pip knows a backend by, and the name of its program."""
+    return "trigrad-" + backend.replace("_", "-")
+
+
+def version_line(backend: str) -> str:
+    """What --version prints."""
+    return f"{distribution(backend)} {importlib.import_module(backend).__version__}"
 
 
 def with_libraries(
@@ -58,9 +71,3 @@ def _run(backend: str, args: Sequence[str], program: str) -> int:
     from .commands import run
 
     return run(backend, args, program)
-
-
-def _play(backend: str, args: Sequence[str]) -> int:
-    from pure_python.playground.command import run
-
-    return run(backend, args)

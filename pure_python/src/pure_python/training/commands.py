@@ -1,4 +1,4 @@
-"""The commands of `python -m BACKEND`: train, predict, runs; playground has a package of its own."""
+"""The commands of `python -m BACKEND`: their options, and what each does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, Z
 
 from pure_python.state.files import write_whole
 
-from . import checkpoint, datasets, earlier
+from . import checkpoint, cli, datasets, earlier
 from .configuration import Source, read
 from .csv_files import Table, read_table, shown
 from .errors import INTERRUPTED, InputError, Stopped, failed
@@ -72,7 +72,24 @@ def carry_out(
         return failed(f"{error.filename or 'output'}: {error.strerror or error}", 1, as_json)
 
 
+def _say_version(ctx: click.Context, param: Any, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(cli.version_line(ctx.obj))
+        ctx.exit()
+
+
+VERSION = click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,  # before what is missing on the line is asked for
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version and exit.",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@VERSION
 def command_line() -> None:
     """Train small neural networks on small data, with an engine that you can read.
 
@@ -212,6 +229,7 @@ JSON = click.option(
     "--diagnose", is_flag=True, help="Look for mistakes while training, and say what is found."
 )
 @JSON
+@VERSION
 @click.pass_obj
 def train(
     backend_name: str,
@@ -306,6 +324,7 @@ def train(
     help="Where the table goes.  [default: standard output]",
 )
 @JSON
+@VERSION
 @click.pass_obj
 def predict(backend_name: str, weights: str, csv_path: str, out: str | None, as_json: bool) -> int:
     """Apply saved weights to a CSV file: the same table with a column `prediction`.
@@ -398,6 +417,7 @@ def runs() -> None:
 @runs.command("list")
 @FOLDER
 @JSON
+@VERSION
 def list_runs(folder: str, as_json: bool) -> int:
     """The runs in a folder, the newest first.
 
@@ -431,6 +451,7 @@ def list_runs(folder: str, as_json: bool) -> int:
 )
 @FOLDER
 @JSON
+@VERSION
 def compare(names: tuple[str, ...], folder: str, as_json: bool) -> int:
     """What differs between runs, and what each came to, side by side.
 
@@ -463,6 +484,7 @@ def compare(names: tuple[str, ...], folder: str, as_json: bool) -> int:
 
 @command_line.command()
 @click.argument("shell", type=click.Choice(list(SHELLS)))
+@VERSION
 @click.pass_obj
 def completion(backend_name: str, shell: str) -> int:
     """Print what makes a shell complete commands, options, files, columns and runs.
@@ -476,21 +498,34 @@ def completion(backend_name: str, shell: str) -> int:
       eval "$(trigrad-cython-core completion zsh)"              in ~/.zshrc
       trigrad-cython-core completion fish | source              in ~/.config/fish/config.fish
     """
-    program = "trigrad-" + backend_name.replace("_", "-")
+    program = cli.distribution(backend_name)
     variable = f"_{program}_COMPLETE".replace("-", "_").upper()
     click.echo(SHELLS[shell](command_line, {}, program, variable).source())
     return 0
 
 
-@command_line.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@command_line.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Where the page is served.  [default: a free port]",
+)
+@click.option("--no-open", is_flag=True, help="Print the address and open no browser.")
+@VERSION
 @click.pass_obj
-def playground(backend_name: str, args: tuple[str, ...]) -> int:
-    """Open a page on this machine in which a network trains live."""
-    # Listed here with the others. `cli` takes the way past this module, whose libraries it spares.
-    from pure_python.playground.command import run
+def playground(backend_name: str, port: int, no_open: bool) -> int:
+    """Open a page on this machine in which a network trains live.
 
-    return run(backend_name, args)
+    \b
+    Examples:
+      playground
+      playground --port 8000 --no-open
+    """
+    from pure_python.playground.command import serve  # needs libraries that the others do not
+
+    serve(backend_name, port, not no_open)
+    return 0
 
 
 def _scores(
