@@ -103,6 +103,12 @@ def home(path: Path) -> str:
 def pytest_collection_modifyitems(config, items):
     """Keep the tests of the steps, in the order of the steps."""
     if not asked(config):
+        # Where a folder is named they are looked past; here somebody has named the file.
+        if any(item.path == LESSONS for item in items):
+            raise pytest.UsageError(
+                f"{LESSONS.name} holds the tests of the course's steps: add --step N to check steps 1 "
+                f"to N, of {MY_ENGINE}.py or of --backend NAME"
+            )
         return
     places = {}
     for step in STEPS[: asked(config)]:
@@ -118,7 +124,9 @@ def pytest_collection_modifyitems(config, items):
             item.stash[STEP] = places[name][0]
             kept.append((places[name], item))
     missing = sorted(places.keys() - found)
-    if missing and not config.option.keyword and all(Path(a).is_dir() for a in config.args):
+    folders = [(config.invocation_params.dir / name).resolve() for name in config.args]
+    whole = any(HERE.is_relative_to(folder) and folder != HERE for folder in folders)
+    if missing and whole and not config.option.keyword:
         raise pytest.UsageError(f"course/steps.py names tests that are not there: {missing}")
     items[:] = [item for _, item in sorted(kept, key=lambda pair: pair[0])]
 

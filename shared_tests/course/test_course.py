@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from cases.suite_runs import run_pytest
 from course.mistakes import MISTAKES, suspicions
 from course.pages import ROOT, engines, merged, page_of
+from course.plugin import LESSONS
 from course.steps import STEPS
 
 SUITE = ROOT / "shared_tests"
@@ -81,6 +83,18 @@ def engine_of(source: str) -> types.ModuleType:
     engine = types.ModuleType("my_engine")
     exec(compile(source, "my_engine.py", "exec"), engine.__dict__)
     return engine
+
+
+def test_lessons_without_a_step_say_what_to_run(tmp_path):
+    """They are asked of an engine at its step, and some of no other: our own have no `train`."""
+    done = run_pytest(tmp_path, str(LESSONS), "--backend", "pure_python")
+    assert done.code == pytest.ExitCode.USAGE_ERROR and not done.failures
+    assert "add --step N to check steps 1 to N" in done.text
+
+
+def test_a_folder_of_the_suite_has_the_tests_that_are_in_it(tmp_path):
+    done = run_pytest(tmp_path, str(LESSONS.parent), "--backend", "pure_python", "--step", "1")
+    assert done.code == 0 and "step  1  A number that remembers        done" in done.text
 
 
 @each_step
