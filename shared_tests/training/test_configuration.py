@@ -188,6 +188,16 @@ def test_what_is_written_is_read():
         ("[settings]\nhidden = ['a']", "hidden: a list of whole numbers is expected, got "),
         ("[settings]\nactivation = 2", "[settings] activation: a text is expected, got '2'"),
         ("[data]\nname = 'iris'\n[resumed]\nweights = 1", "[resumed] weights: the name of a file"),
+        ("lr = 3\n[data]\nname = 'iris'", "'lr' belongs under [settings], not at the top"),
+        ("batch-size = 3", "'batch-size' belongs under [settings], not at the top"),
+        ("name = 'iris'", "'name' belongs under [data], not at the top"),
+        ("weights = 'w'", "'weights' belongs under [resumed], not at the top"),
+        ("[data]\nseed = 1", "'seed' belongs under [settings], not under [data]"),
+        ("[settings]\nsamples = 1", "'samples' belongs under [data], not under [settings]"),
+        ("[settings]\nbatch-size = 1", "[settings] has no 'batch-size'; it is spelt batch_size"),
+        # At the end of a file that a run has written, one may forget what stands above.
+        ("[data]\n[result]\nepochs = 3", "'epochs' belongs under [settings], not under [result]"),
+        ("[data]\n[versions]\nlr = 3", "'lr' belongs under [settings], not under [versions]"),
     ],
 )
 def test_a_file_that_is_no_configuration(text, message, folder):

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,13 @@ MOST_BYTES = 1_000_000
 WORDS = {int: "a whole number", float: "a number", str: "a text", list: "a list of whole numbers"}
 # What stands in the file. Only `data` has to; the last three are there to compare with.
 TABLES = ("backend", "began", "data", "settings", "resumed", "versions", "result")
+DATA = {"name": str, "csv": str, "target": str, "ignore": list, "samples": int, "sha256": str}
+SETTINGS = as_json(Settings())
+# Where each entry that asks for something belongs.
+HOMES = dict.fromkeys(SETTINGS, "settings") | {"weights": "resumed"}
+HOMES |= {name: "data" for name in DATA if name != "sha256"}
+# The result of a run has entries of the same names as settings.
+RESULTS = ("loss", "lr")
 
 
 @dataclass(frozen=True)
@@ -154,22 +161,37 @@ def _tables(path: str) -> dict[str, Any]:
         raise InputError(f"{path}: not a configuration in TOML: {first_line(error)}") from None
     for name, entry in record.items():
         if name not in TABLES:
-            raise InputError(f"{path}: {shown(name)} is not known; there are {', '.join(TABLES)}")
+            raise _misplaced(path, None, name, TABLES)
         if name not in ("backend", "began") and not isinstance(entry, dict):
             raise InputError(f"{path}: {name}: a table is expected, [{name}]")
+    for table in ("resumed", "versions", "result"):
+        for name in record.get(table, {}):
+            if HOMES.get(name, table) != table and not (table == "result" and name in RESULTS):
+                raise _misplaced(path, table, name, ())
     if "data" not in record:
         raise InputError(f'{path}: it names no data; [data] with name = "moons", or csv and target')
     return record
 
 
+def _misplaced(path: str, table: str | None, name: str, there: Iterable[str]) -> InputError:
+    """That an entry is not known in this table, or at the top, and where it belongs."""
+    home = HOMES.get(name.replace("-", "_"))
+    if home is not None and home != table:
+        here = "at the top" if table is None else f"under [{table}]"
+        return InputError(f"{path}: {shown(name)} belongs under [{home}], not {here}")
+    here = f"{shown(name)} is not known" if table is None else f"[{table}] has no {shown(name)}"
+    if home is not None:
+        return InputError(f"{path}: {here}; it is spelt {name.replace('-', '_')}")
+    return InputError(f"{path}: {here}; there are {', '.join(there)}")
+
+
 def _source(path: str, entries: dict[str, Any]) -> Source:
-    kinds = {"name": str, "csv": str, "target": str, "ignore": list, "samples": int, "sha256": str}
     for key, entry in entries.items():
-        if key not in kinds:
-            raise InputError(f"{path}: [data] has no {shown(key)}; there are {', '.join(kinds)}")
+        if key not in DATA:
+            raise _misplaced(path, "data", key, DATA)
         texts = type(entry) is not list or all(isinstance(text, str) for text in entry)
-        if type(entry) is not kinds[key] or not texts:
-            words = "a list of texts" if kinds[key] is list else WORDS[kinds[key]]
+        if type(entry) is not DATA[key] or not texts:
+            words = "a list of texts" if DATA[key] is list else WORDS[DATA[key]]
             raise InputError(f"{path}: [data] {key}: {words} is expected, got {shown(str(entry))}")
     name, samples = entries.get("name"), entries.get("samples")
     if name is not None and name not in NAMES:
@@ -189,15 +211,14 @@ def _source(path: str, entries: dict[str, Any]) -> Source:
 
 def _settings(path: str, entries: dict[str, Any]) -> dict[str, Any]:
     """The settings among these entries. InputError for one that cannot be, by its name."""
-    known, settings = as_json(Settings()), {}
+    settings = {}
     for name, entry in entries.items():
-        if name not in known:
-            there = ", ".join(known)
-            raise InputError(f"{path}: [settings] has no {shown(name)}; there are {there}")
+        if name not in SETTINGS:
+            raise _misplaced(path, "settings", name, SETTINGS)
         try:
             settings[name] = typed(name, entry)
         except (TypeError, OverflowError):
-            words = WORDS[type(known[name])]
+            words = WORDS[type(SETTINGS[name])]
             got = shown(str(entry))
             raise InputError(f"{path}: [settings] {name}: {words} is expected, got {got}") from None
     return settings
