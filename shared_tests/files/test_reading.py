@@ -15,8 +15,13 @@ from types import SimpleNamespace
 import pytest
 
 from cases import hostile_files
-from pure_python.state import read_safetensors, weights, write_safetensors
-from pure_python.state.weights import MOST_HEADER_BYTES, MOST_PARTS
+from pure_python.state import weights
+from pure_python.state.weights import (
+    MOST_HEADER_BYTES,
+    MOST_PARTS,
+    read_safetensors,
+    write_safetensors,
+)
 from pure_python.training import checkpoint, limits
 from pure_python.training.errors import InputError
 from pure_python.training.run import Run, Source

@@ -14,8 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pure_python.state import files, write_safetensors
+from pure_python.state import files
 from pure_python.state.files import write_whole
+from pure_python.state.weights import write_safetensors
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and pipes of POSIX")
 

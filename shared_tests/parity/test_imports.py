@@ -85,6 +85,23 @@ def test_cython_core_needs_no_numpy():
     assert not others, f"import cython_core loads {', '.join(sorted(others))}"
 
 
+def test_what_shows_a_graph_is_loaded_on_demand(backend):
+    """Half of the time of an import would be its."""
+    here, later = fresh(
+        f"import json, sys, {backend.name} as m\n"
+        "here = [name for name in sys.modules if name.startswith('pure_python.')]\n"
+        "names = [name for name in m.__all__ if name in dir(m) and getattr(m, name)]\n"
+        f"from {backend.name} import *\n"
+        "print(json.dumps([here, names]))"
+    )
+    assert set(here) & {f"pure_python.{name}" for name in SHARED} <= {"pure_python.state"}
+    assert "pure_python.state.weights" not in here
+    assert later == backend.module.__all__
+    message = f"module '{backend.name}' has no attribute 'sketch'"
+    with pytest.raises(AttributeError, match=f"^{message}$"):
+        backend.module.sketch  # noqa: B018
+
+
 def imports_of(file: Path) -> set[str]:
     """Every module that a file imports, anywhere in it, as full names."""
     text = file.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from playground_pages import LINUX, PATIENCE, Page, alive, started
 from pure_python.playground import command, server, session
 from pure_python.playground.messages import Refused
 from pure_python.playground.settings import Settings
-from pure_python.state import read_safetensors
+from pure_python.state.weights import read_safetensors
 from pure_python.training import cli
 from pure_python.training.errors import InputError
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.contour import ContourSet
 
 import pure_python
-from pure_python.state import read_safetensors, write_safetensors
+from pure_python.state.weights import read_safetensors, write_safetensors
 from pure_python.training import checkpoint, cli, figures
 from pure_python.training.datasets import NAMES, Split, load, split
 from pure_python.training.objective import LOSSES

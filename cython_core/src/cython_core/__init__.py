@@ -4,6 +4,8 @@
 modules and `optim` the optimisers. What computes nothing is that of pure_python.
 """
 
+from typing import TYPE_CHECKING
+
 from cython_core.engine import Tape, Value, Vector, no_grad
 from cython_core.functional import (
     binary_cross_entropy_with_logits,
@@ -22,18 +24,23 @@ from cython_core.functional import (
 )
 from cython_core.nn import MLP, Layer, Net, Neuron
 from cython_core.optim import SGD, Adam, AdamW
-from pure_python.explorer import explore
-from pure_python.graph import (
-    backward_steps,
-    diagnose,
-    draw,
-    draw_dot,
-    draw_model,
-    explain,
-    gradcheck,
-    trace,
-    tree,
-)
+from pure_python.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from pure_python.explorer import explore
+    from pure_python.graph import (
+        backward_steps,
+        diagnose,
+        draw,
+        draw_dot,
+        draw_model,
+        explain,
+        gradcheck,
+        trace,
+        tree,
+    )
+else:
+    __getattr__, __dir__ = on_demand(__name__)
 
 __version__ = "0.1.0"
 __interface_version__ = "1.0"

@@ -4,6 +4,8 @@
 modules and `optim` the optimisers. What computes nothing comes from pure_python.
 """
 
+from typing import TYPE_CHECKING
+
 from numpy_vectorized.engine import Tape, Value, Vector, concatenate, no_grad, stack, where
 from numpy_vectorized.functional import (
     binary_cross_entropy_with_logits,
@@ -21,18 +23,23 @@ from numpy_vectorized.functional import (
 )
 from numpy_vectorized.nn import MLP, Layer, Net, Neuron
 from numpy_vectorized.optim import SGD, Adam, AdamW
-from pure_python.explorer import explore
-from pure_python.graph import (
-    backward_steps,
-    diagnose,
-    draw,
-    draw_dot,
-    draw_model,
-    explain,
-    gradcheck,
-    trace,
-    tree,
-)
+from pure_python.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from pure_python.explorer import explore
+    from pure_python.graph import (
+        backward_steps,
+        diagnose,
+        draw,
+        draw_dot,
+        draw_model,
+        explain,
+        gradcheck,
+        trace,
+        tree,
+    )
+else:
+    __getattr__, __dir__ = on_demand(__name__)
 
 __version__ = "0.1.0"
 __interface_version__ = "1.0"

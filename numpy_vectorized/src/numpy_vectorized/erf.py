@@ -8,9 +8,8 @@ most and erfc by four, those in its far tail, where 1 - erf(x) would have no dig
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 
 # Coefficients from the constant term upwards. Near zero erf(x) = x + x·P(x²)/Q(x²).
 NEAR = (

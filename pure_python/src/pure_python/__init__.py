@@ -5,8 +5,9 @@ modules and `optim` the optimisers. What computes nothing is in `graph`, `explor
 `training`.
 """
 
+from typing import TYPE_CHECKING
+
 from pure_python.engine import Tape, Value, Vector, no_grad
-from pure_python.explorer import explore
 from pure_python.functional import (
     binary_cross_entropy_with_logits,
     concatenate,
@@ -22,19 +23,25 @@ from pure_python.functional import (
     scaled_dot_product_attention,
     softmax,
 )
-from pure_python.graph import (
-    backward_steps,
-    diagnose,
-    draw,
-    draw_dot,
-    draw_model,
-    explain,
-    gradcheck,
-    trace,
-    tree,
-)
 from pure_python.nn import MLP, Layer, Net, Neuron
+from pure_python.on_demand import on_demand
 from pure_python.optim import SGD, Adam, AdamW
+
+if TYPE_CHECKING:
+    from pure_python.explorer import explore
+    from pure_python.graph import (
+        backward_steps,
+        diagnose,
+        draw,
+        draw_dot,
+        draw_model,
+        explain,
+        gradcheck,
+        trace,
+        tree,
+    )
+else:
+    __getattr__, __dir__ = on_demand(__name__)
 
 __version__ = "0.1.0"
 __interface_version__ = "1.0"

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from typing import Any
 
-from pure_python.state.weights import quoted, read_safetensors, write_safetensors
-
 # More than these are not named one by one: a file may hold a million.
 MOST_FAULTS = 20
+
+LONGEST_NAME = 60
 
 
 class Module:
@@ -73,6 +73,8 @@ class Module:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters as safetensors. An interrupted save leaves the old file whole."""
+        from pure_python.state.weights import write_safetensors  # not needed to train
+
         write_safetensors(path, self.state_dict(), {"model": repr(self)})
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -80,6 +82,8 @@ class Module:
 
         ValueError if the file is damaged or does not fit; then nothing is changed.
         """
+        from pure_python.state.weights import read_safetensors
+
         # What does not fit is refused before its numbers, which may be many, are read.
         state, _ = read_safetensors(path, lambda shapes, _: self._refuse(self._misfits(shapes)))
         self.load_state_dict(state)
@@ -105,6 +109,13 @@ class Module:
             if len(misfits) > len(faults):
                 faults.append(f"and {len(misfits) - len(faults)} more")
             raise ValueError(f"the state does not fit {self!r}: {'; '.join(faults)}")
+
+
+def quoted(name: str) -> str:
+    """A name of a file as a message can show it: as it is, unless it is long or not printable."""
+    if len(name) > LONGEST_NAME:
+        name = name[: LONGEST_NAME - 1] + "…"
+    return name if name.isprintable() and name.strip() == name != "" else repr(name)
 
 
 def check_state(state: Any) -> None:

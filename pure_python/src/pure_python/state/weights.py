@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from pure_python.state.files import kind_of, open_regular, write_whole
+from pure_python.state.module import quoted
 
 TYPE_CODES = {"F64": "d", "F32": "f"}
 # What the safetensors package allows too.
@@ -26,7 +27,6 @@ MOST_HEADER_BYTES = 100_000_000
 # state of an optimiser for two million parameters has four million.
 MOST_PARTS = 5_000_000
 MOST_DIMENSIONS = 32
-LONGEST_NAME = 60
 
 Shape = tuple[int, ...]
 Check = Callable[[Mapping[str, Shape], Mapping[str, str]], object]
@@ -193,13 +193,6 @@ def is_text(text: Any) -> bool:
     except (AttributeError, UnicodeEncodeError):
         return False
     return True
-
-
-def quoted(name: str) -> str:
-    """A name of a file as a message can show it: as it is, unless it is long or not printable."""
-    if len(name) > LONGEST_NAME:
-        name = name[: LONGEST_NAME - 1] + "…"
-    return name if name.isprintable() and name.strip() == name != "" else repr(name)
 
 
 def require_safetensors() -> Any:

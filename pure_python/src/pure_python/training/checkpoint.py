@@ -16,8 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from pure_python.state import read_safetensors, write_safetensors
-from pure_python.state.weights import are_sizes, first_line, is_text
+from pure_python.state.weights import (
+    are_sizes,
+    first_line,
+    is_text,
+    read_safetensors,
+    write_safetensors,
+)
 
 from . import limits
 from .csv_files import shown
