@@ -240,12 +240,12 @@ def types(session: nox.Session) -> None:
     """mypy and pyright, strict: each backend, scripts of users with it, the stubs of compiled modules."""
     # basedpyright: pyright in a wheel, which fetches nothing when it is started.
     checkers = ("mypy==2.4.1", "basedpyright==1.40.2")
-    install(session, *checkers, backends=BACKENDS, extras="training,playground")
+    install(session, *checkers, torch=True, backends=BACKENDS, extras="training,playground")
     folder = Path(session.create_tmp())
     python = str(Path(session.bin, "python"))
     for backend in BACKENDS:
         session.run("mypy", f"{backend}/src")
-        for name in ("script", "wrong_uses"):
+        for name in ("script", "estimators", "pytorch", "wrong_uses"):
             script = Path(f"shared_tests/typed/{name}.py").read_text(encoding="utf-8")
             with_it = folder / f"{name}_with_{backend}.py"
             with_it.write_text(script.replace("from pure_python", f"from {backend}"), "utf-8")

@@ -276,8 +276,14 @@ def test_an_estimator_that_has_learnt_nothing_can_be_pickled(kind):
     [
         ("hidden_layer_sizes", (5, 0), "a size of 1 or more"),
         ("hidden_layer_sizes", 2.5, "a size of 1 or more"),
+        ("hidden_layer_sizes", "16", "a size of 1 or more"),
+        ("hidden_layer_sizes", ((8,), (4,)), "a size of 1 or more"),
+        ("hidden_layer_sizes", (n for n in (8, 4)), "a size of 1 or more"),
+        ("hidden_layer_sizes", {8: 4}, "a size of 1 or more"),
         ("activation", "step", "one of relu, tanh"),
+        ("activation", np.array(["relu", "tanh"]), "one of relu, tanh"),
         ("solver", "lbfgs", "one of adam, sgd"),
+        ("solver", np.array(["adam", "sgd"]), "one of adam, sgd"),
         ("alpha", -1.0, "0 or more"),
         ("batch_size", "all", "or 'auto'"),
         ("learning_rate_init", 0.0, "above 0"),
@@ -310,18 +316,119 @@ def test_sparse_samples_are_refused_in_words(kind):
 def test_classes_that_the_first_call_did_not_have(backend):
     network = estimators(backend).MLPClassifier(**SMALL, max_iter=1, warm_start=True)
     network.partial_fit(X, CLASSES, classes=["a", "b", "c", "d"])
-    with pytest.raises(ValueError, match=r"\['z'\].* which the first call did not have"):
+    known = r"for \['a', 'b', 'c', 'd'\]"
+    with pytest.raises(ValueError, match=rf"y has \['z'\], but partial_fit .* {known}: clone the"):
         network.partial_fit(X[:2], ["a", "z"])
     with pytest.raises(ValueError, match="not those of the first call"):
         network.partial_fit(X, CLASSES, classes=["a", "b"])
-    with pytest.raises(ValueError, match="which the first call did not have"):
+    with pytest.raises(
+        ValueError, match=rf"y has \['z'\], but warm_start=True .* {known}: set warm_s"
+    ):
         network.fit(X[:2], ["a", "z"])
+    with pytest.raises(
+        ValueError, match=r"y has \['c'\], which are not in classes=\['a', 'b'\]: name"
+    ):
+        clone(network).partial_fit(X, CLASSES, classes=["a", "b"])
     assert network.predict_proba(X).shape == (60, 4)
+
+
+def learning(kind, go_on, **parameters):
+    """An estimator that has learnt, and how it goes on."""
+    estimator = kind(**SMALL | {"max_iter": 1, "warm_start": go_on == "fit"} | parameters)
+    step = getattr(estimator, go_on)
+    step(X, targets(kind))
+    return estimator, lambda: step(X, targets(kind))
+
+
+WAYS = {"fit": "warm_start=True", "partial_fit": "partial_fit"}
+
+
+@pytest.mark.parametrize("go_on", WAYS)
+@pytest.mark.parametrize("sizes", [(6,), (5, 5), ()])
+def test_going_on_with_other_sizes(kind, go_on, sizes):
+    estimator, step = learning(kind, go_on)
+    estimator.set_params(hidden_layer_sizes=sizes)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError) as failure:
+        step()
+    message = str(failure.value)
+    assert message.startswith(f"hidden_layer_sizes={sizes}, but {WAYS[go_on]} goes on with a")
+    anew = {"fit": "set warm_start=False", "partial_fit": "clone the estimator"}[go_on]
+    assert message.endswith(f"set_params(hidden_layer_sizes=(5,)), or {anew} to begin anew")
+    assert vars(estimator) == before
+
+
+@pytest.mark.parametrize("go_on", WAYS)
+def test_what_may_change_when_it_goes_on(kind, go_on):
+    estimator, step = learning(kind, go_on)
+    # The same sizes written otherwise; and what is no matter of weights.
+    for change in (
+        *({"hidden_layer_sizes": sizes} for sizes in (5, [5], np.array([5]))),
+        {"activation": "tanh", "learning_rate_init": 0.5, "alpha": 0.0, "batch_size": 7},
+        *({"solver": "sgd"}, {"momentum": 0.0}, {"momentum": 0.5}) * (go_on == "fit"),
+    ):
+        n = estimator.n_iter_
+        estimator.set_params(**change)
+        assert step().n_iter_ == n + 1
+    assert estimator.model_.activation == "tanh"
+
+
+def test_partial_fit_with_another_solver(kind):
+    estimator, step = learning(kind, "partial_fit")
+    estimator.set_params(solver="sgd")
+    expected = r"solver='sgd', but .* what adam remembers: set_params\(solver='adam'\), or clone"
+    with pytest.raises(ValueError, match=expected):
+        step()
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.9, 0.0), (0.0, 0.9), (0.5, 0.9)])
+def test_partial_fit_with_another_momentum(kind, before, after):
+    estimator, step = learning(kind, "partial_fit", solver="sgd", momentum=before)
+    estimator.set_params(momentum=after)
+    step()
+    assert step().n_iter_ == 3
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_samples_have_no_weights(kind, method):
+    y, ones = targets(kind), np.ones(len(X))
+    expected = (
+        f"^{method} of {kind.__name__} takes no sample_weight; all samples count alike: repeat"
+    )
+    with pytest.raises(TypeError, match=expected):
+        getattr(kind(), method)(X, y, sample_weight=ones)
+    with pytest.raises(TypeError, match=f"^{method} of {kind.__name__} takes no a, b$"):
+        getattr(kind(), method)(X, y, a=1, b=2)
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_too_few_samples_to_hold_some_out(kind, n):
+    """Of one sample there is no R², and a class of which none is held out is judged by none."""
+    y = [0, 1, 0, 1][:n]
+    expected = (
+        f"early_stopping of {kind.__name__} holds out validation_fraction=0.1 of the samples, and "
+        rf"{n} are too few for that \(.*\): give more samples, another validation_fraction, or"
+    )
+    with pytest.raises(ValueError, match=expected):
+        kind(early_stopping=True).fit(X[:n], y)
+
+
+def test_one_class(backend):
+    MLPClassifier = estimators(backend).MLPClassifier
+    with pytest.raises(ValueError, match=r"two or more, got 1 class: \['a'\]; .*: classes="):
+        MLPClassifier().fit(X, ["a"] * len(X))
+    for classes in (3, "ab", [["a", "b"]]):
+        with pytest.raises(
+            ValueError, match="classes is a sequence of all that there will be, got"
+        ):
+            MLPClassifier().partial_fit(X, CLASSES, classes=classes)
 
 
 def test_another_number_of_quantities(backend):
     network = estimators(backend).MLPRegressor(**SMALL).partial_fit(X, QUANTITIES)
-    with pytest.raises(ValueError, match="y has 2 quantities a sample, the first call had 1"):
+    with pytest.raises(
+        ValueError, match="y has 2 quantities a sample, but partial_fit .* for 1: clone"
+    ):
         network.partial_fit(X, np.column_stack([QUANTITIES, QUANTITIES]))
 
 
@@ -344,8 +451,12 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(kind):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_numbers_that_are_too_large_to_learn_from(backend):
     network = estimators(backend).MLPRegressor(**SMALL, max_iter=2)
-    with pytest.raises(ValueError, match="training diverged .* scale the inputs"):
+    with pytest.raises(ValueError, match="training diverged .* scale X and y"):
         network.fit(X * 1e200, QUANTITIES)
+    with pytest.raises(ValueError, match="training diverged .* scale X and y"):
+        network.fit(X, QUANTITIES * 1e200)
+    with pytest.raises(ValueError, match=r"training diverged .* scale X \(StandardScaler\) or"):
+        estimators(backend).MLPClassifier(solver="sgd", learning_rate_init=1e200).fit(X, CLASSES)
     assert not hasattr(network, "model_") and not hasattr(network, "coefs_")
 
 

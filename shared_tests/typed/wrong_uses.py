@@ -15,6 +15,8 @@ from pure_python import (
     hinge_loss,
     no_grad,
 )
+from pure_python.estimators import MLPClassifier, MLPRegressor
+from pure_python.pytorch import from_torch, to_torch
 
 
 def values(a: Value, b: Value) -> None:
@@ -51,3 +53,28 @@ def graphs(a: Value) -> None:
     draw(a, 300)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with no_grad:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
         pass
+
+
+def estimators(X: list[list[float]], y: list[float]) -> None:
+    MLPClassifier(hidden="16")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    MLPClassifier("16")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MLPClassifier((8,), "tanh", "adam")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    MLPRegressor(batch_size="all")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MLPRegressor(random_state="one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MLPRegressor().fit(X)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    MLPRegressor().fit(X, y, sample_weight=y)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MLPRegressor().partial_fit(X, y, classes=[0, 1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MLPClassifier().fit(None, y)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MLPClassifier().score(X)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    text: str = MLPClassifier().score(X, y)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    model: Value = MLPRegressor().model_  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(text, model)
+
+
+def bridges(model: MLP) -> None:
+    to_torch(model, "cpu")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    to_torch([model])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    from_torch(model)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    from_torch("model.pt")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    number: float = to_torch(model)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["mlp_of", "to_torch"]
+__all__ = ["mlp_of", "sequential_of"]
 
 # The class of torch.nn, and what it has to be made with to compute what the activation does here.
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -19,12 +19,8 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def to_torch(model: Any) -> Any:
-    """An MLP, Layer or Neuron as a torch.nn.Sequential of float64 with a copy of its weights.
-
-    The Linear and activation modules are those of a network written in PyTorch by hand; where an
-    activation is linear there is none. TypeError for what is no such model.
-    """
+def sequential_of(model: Any) -> Any:
+    """An MLP, Layer or Neuron as a torch.nn.Sequential of float64. TypeError for what is none."""
     from torch import float64, nn, tensor
 
     layers = getattr(model, "layers", (model,))

@@ -7,12 +7,13 @@ by the Trainer of the command line.
 from __future__ import annotations
 
 import math
+import reprlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from types import ModuleType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Never, Self
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -24,6 +25,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -37,9 +39,13 @@ from .objective import Objective
 from .stopping import EarlyStopping
 from .trainer import ACTIVATIONS, Diverged, Settings, Trainer, scores
 
+Numbers = NDArray[np.float64]
+
 # What scikit-learn calls by another name.
 ALIASES = {"identity": "linear", "logistic": "sigmoid"}
 SOLVERS = ("adam", "sgd")
+# How to begin with another network, where there is one to go on with.
+ANEW = {"warm_start=True": "set warm_start=False", "partial_fit": "clone the estimator"}
 # Samples a step where batch_size is "auto": a scalar engine computes them one by one.
 BATCH = 32
 
@@ -107,18 +113,34 @@ class MultilayerPerceptron(BaseEstimator):
 
     _backend: ModuleType
 
+    # What there is after a fit.
+    model_: Any
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+    n_iter_: int
+    loss_: float
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+    best_validation_score_: float
+
+    if TYPE_CHECKING:  # scikit-learn comes without types
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+        def set_params(self, **params: Any) -> Self: ...
+
     def __init__(
         self,
-        hidden_layer_sizes: Any = (16,),
+        hidden_layer_sizes: int | Sequence[int] = (16,),
         activation: str = "relu",
         *,
         solver: str = "adam",
         alpha: float = 1e-4,
-        batch_size: Any = "auto",
+        batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 0.01,
         max_iter: int = 100,
         shuffle: bool = True,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         warm_start: bool = False,
         momentum: float = 0.9,
@@ -152,20 +174,23 @@ class MultilayerPerceptron(BaseEstimator):
 
     # What a classifier and a regressor do differently.
 
-    def _targets(self, y: np.ndarray, first: bool, classes: Any = None) -> np.ndarray:
-        """y as the objective takes it. first: whether this y decides what the outputs are."""
+    def _targets(
+        self, y: np.ndarray, going_on: str | None, classes: ArrayLike | None = None
+    ) -> np.ndarray:
+        """y as the objective takes it. going_on: by what, or None where y decides the outputs."""
         raise NotImplementedError
 
     def _objective(self, targets: np.ndarray) -> Objective:
         raise NotImplementedError
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, **unknown: Never) -> Self:
         """Learn from samples X, an array of (samples, features), and what belongs to them, y."""
+        refuse(self, "fit", unknown)
         with self._whole_or_not_at_all():
-            again = self.warm_start and hasattr(self, "model_")
-            inputs, targets = self._checked(X, y, first=not again)
+            going_on = "warm_start=True" if self.warm_start and hasattr(self, "model_") else None
+            inputs, targets = self._checked(X, y, going_on)
             split = self._split(inputs, targets)
-            trainer = self._trainer(targets, self.max_iter, again)
+            trainer = self._trainer(targets, self.max_iter, going_on)
             stopped = self._train(trainer, split, self.n_iter_no_change)
         if not stopped:
             warnings.warn(
@@ -176,16 +201,16 @@ class MultilayerPerceptron(BaseEstimator):
             )
         return self
 
-    def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+    def _partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
         with self._whole_or_not_at_all():
             if self.early_stopping:
                 raise ValueError(
                     "partial_fit learns one epoch and cannot stop early: set early_stopping=False"
                 )
-            again = hasattr(self, "model_")
-            inputs, targets = self._checked(X, y, first=not again, classes=classes)
-            trainer = self._trainer(targets, 1, again)
-            if again:
+            going_on = "partial_fit" if hasattr(self, "model_") else None
+            inputs, targets = self._checked(X, y, going_on, classes)
+            trainer = self._trainer(targets, 1, going_on)
+            if going_on:
                 trainer.optimizer.load_state_dict(self._optimizer_state)
             self._train(trainer, Split(inputs, targets, inputs[:0], targets[:0]), patience=1)
         return self
@@ -200,32 +225,60 @@ class MultilayerPerceptron(BaseEstimator):
             raise
 
     def _checked(
-        self, X: Any, y: Any, first: bool, classes: Any = None
+        self, X: ArrayLike, y: ArrayLike, going_on: str | None, classes: ArrayLike | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         check_parameters(self)
-        X, y = validate_data(
-            self, X, y, reset=first, dtype=np.float64, multi_output=True, estimator=self
+        if going_on:
+            self._check_goes_on(going_on)
+        inputs, targets = validate_data(
+            self, X, y, reset=not going_on, dtype=np.float64, multi_output=True, estimator=self
         )
-        return X, self._targets(y, first, classes)
+        return inputs, self._targets(targets, going_on, classes)
+
+    def _check_goes_on(self, by: str) -> None:
+        """ValueError if the network that is there is not the one that the parameters ask for."""
+        given = sizes_of(self.hidden_layer_sizes)
+        there = tuple(layer.n_out for layer in self.model_.layers[:-1])
+        if given != there:
+            raise ValueError(
+                f"hidden_layer_sizes={given}, but {by} goes on with a network of "
+                f"hidden_layer_sizes={there}: set_params(hidden_layer_sizes={there}), or {ANEW[by]} "
+                "to begin anew"
+            )
+        solver = self._optimizer_state["kind"].lower()
+        if by == "partial_fit" and self.solver != solver:
+            raise ValueError(
+                f"solver={self.solver!r}, but partial_fit goes on with what {solver} remembers: "
+                f"set_params(solver={solver!r}), or {ANEW[by]} to begin anew"
+            )
 
     def _split(self, inputs: np.ndarray, targets: np.ndarray) -> Split:
         """All to learn from, or with early_stopping a part held out."""
         if not self.early_stopping:
             return Split(inputs, targets, inputs[:0], targets[:0])
         seed = check_random_state(self.random_state).randint(2**31)
-        parts = train_test_split(
-            *(inputs, targets),
-            test_size=self.validation_fraction,
-            random_state=seed,
-            stratify=targets if isinstance(self, ClassifierMixin) else None,
-        )
+        try:
+            parts = train_test_split(
+                *(inputs, targets),
+                test_size=self.validation_fraction,
+                random_state=seed,
+                stratify=targets if isinstance(self, ClassifierMixin) else None,
+            )
+            if len(parts[1]) < 2:
+                raise ValueError("one sample tells nothing")  # R² of one is not defined
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping of {type(self).__name__} holds out validation_fraction="
+                f"{self.validation_fraction} of the samples, and {len(inputs)} are too few for that "
+                f"({error}): give more samples, another validation_fraction, or early_stopping=False"
+            ) from None
         return Split(parts[0], parts[2], parts[1], parts[3])
 
-    def _trainer(self, targets: np.ndarray, epochs: int, again: bool) -> EstimatorTrainer:
+    def _trainer(self, targets: np.ndarray, epochs: int, going_on: str | None) -> EstimatorTrainer:
         """A network to train: a new one, or a copy of that which is there."""
-        if not again:
+        if not going_on:
             self._seed = int(check_random_state(self.random_state).randint(2**31))
-            self.loss_curve_: list[float] = []
+            self.loss_curve_ = []
         batch = min(BATCH, len(targets)) if self.batch_size == "auto" else self.batch_size
         settings = Settings(
             hidden=sizes_of(self.hidden_layer_sizes),
@@ -240,7 +293,7 @@ class MultilayerPerceptron(BaseEstimator):
             seed=self._seed,
         )
         trainer = EstimatorTrainer(self, settings, self._objective(targets))
-        if again:
+        if going_on:
             trainer.model.load_state_dict(self.model_.state_dict())
             trainer.epochs_before = self.n_iter_
         return trainer
@@ -257,8 +310,9 @@ class MultilayerPerceptron(BaseEstimator):
         try:
             trainer.train(split, stop, on_epoch=watch)
         except Diverged as error:
+            large = "X" if isinstance(self, ClassifierMixin) else "X and y"
             raise ValueError(
-                f"{str(error).partition('; try')[0]}; scale the inputs (StandardScaler) or take a "
+                f"{str(error).partition('; try')[0]}; scale {large} (StandardScaler) or take a "
                 "smaller learning_rate_init"
             ) from error
         rows = trainer.history.epochs
@@ -273,19 +327,19 @@ class MultilayerPerceptron(BaseEstimator):
         self._optimizer_state = trainer.optimizer.state_dict()
         return stop.requested
 
-    def _scores(self, X: Any) -> np.ndarray:
+    def _scores(self, X: ArrayLike) -> Numbers:
         """The outputs of the network."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        return scores(self._backend, self.model_, X)
+        inputs = validate_data(self, X, reset=False, dtype=np.float64)
+        return scores(self._backend, self.model_, inputs)
 
     @property
-    def coefs_(self) -> list[np.ndarray]:
+    def coefs_(self) -> list[Numbers]:
         """The weights of each layer, (inputs, outputs) as scikit-learn has them."""
         return [np.array(w).T for name, w in self._state() if name.endswith("weight")]
 
     @property
-    def intercepts_(self) -> list[np.ndarray]:
+    def intercepts_(self) -> list[Numbers]:
         """The biases of each layer."""
         return [np.array(b) for name, b in self._state() if name.endswith("bias")]
 
@@ -315,27 +369,38 @@ class MultilayerPerceptron(BaseEstimator):
 class Classifier(ClassifierMixin, MultilayerPerceptron):
     """What MLPClassifier is in every backend."""
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+    classes_: NDArray[Any]
+
+    if TYPE_CHECKING:
+
+        def score(
+            self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        ) -> float: ...
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unknown: Never
+    ) -> Self:
         """One epoch over these samples. classes: all that there will be, given in the first call."""
+        refuse(self, "partial_fit", unknown)
         return self._partial_fit(X, y, classes)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class of each sample."""
         found = self._scores(X)
-        chosen: np.ndarray = self.classes_[self._meaning().chosen(found)]
+        chosen: NDArray[Any] = self.classes_[self._meaning().chosen(found)]
         return chosen
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: ArrayLike) -> Numbers:
         """How likely each class is, (samples, classes)."""
         return self._likely(X, expit, softmax)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: ArrayLike) -> Numbers:
         """The logarithm of it, also where the likelihood itself is too small for a float."""
         return self._likely(X, log_expit, log_softmax)
 
     def _likely(
-        self, X: Any, two: Callable[..., np.ndarray], more: Callable[..., np.ndarray]
-    ) -> np.ndarray:
+        self, X: ArrayLike, two: Callable[..., Numbers], more: Callable[..., Numbers]
+    ) -> Numbers:
         found = self._scores(X)
         if found.ndim == 1:
             return np.column_stack([two(-found), two(found)])
@@ -347,24 +412,33 @@ class Classifier(ClassifierMixin, MultilayerPerceptron):
     def _objective(self, targets: np.ndarray) -> Objective:
         return self._meaning()
 
-    def _targets(self, y: np.ndarray, first: bool, classes: Any = None) -> np.ndarray:
+    def _targets(
+        self, y: np.ndarray, going_on: str | None, classes: ArrayLike | None = None
+    ) -> np.ndarray:
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        if first:
+        if classes is not None and np.ndim(classes) != 1:
+            raise ValueError(f"classes is a sequence of all that there will be, got {classes!r}")
+        if not going_on:
             self.classes_ = np.unique(y if classes is None else classes)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"{type(self).__name__} tells classes apart and needs two or more, "
-                    f"got 1 class: {self.classes_[0]!r}"
-                )
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        there = reprlib.repr(self.classes_.tolist())
+        if len(self.classes_) < 2:
             raise ValueError(
-                f"classes={classes!r} are not those of the first call, {self.classes_!r}"
+                f"{type(self).__name__} tells classes apart and needs two or more, got 1 class: {there}; "
+                "partial_fit can be told of those to come: classes=[...]"
             )
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
+        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes={classes!r} are not those of the first call, {there}")
+        strangers = np.setdiff1d(y, self.classes_).tolist()
+        if strangers and going_on:
             raise ValueError(
-                f"y has classes {unknown!r}, which the first call did not have: {self.classes_!r}"
+                f"y has {reprlib.repr(strangers)}, but {going_on} goes on with a network for {there}: "
+                f"{ANEW[going_on]} to begin anew; a first partial_fit can be told of those to come: "
+                "classes=[...]"
+            )
+        if strangers:
+            raise ValueError(
+                f"y has {reprlib.repr(strangers)}, which are not in classes={there}: name all there"
             )
         return np.searchsorted(self.classes_, y)
 
@@ -372,25 +446,35 @@ class Classifier(ClassifierMixin, MultilayerPerceptron):
 class Regressor(RegressorMixin, MultilayerPerceptron):
     """What MLPRegressor is in every backend."""
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    if TYPE_CHECKING:
+
+        def score(
+            self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        ) -> float: ...
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, **unknown: Never) -> Self:
         """One epoch over these samples."""
+        refuse(self, "partial_fit", unknown)
         return self._partial_fit(X, y)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> Numbers:
         """The quantity of each sample, or where several were learnt (samples, quantities)."""
         return self._scores(X)
 
     def _objective(self, targets: np.ndarray) -> Objective:
         return SquaredError(self._backend, targets)
 
-    def _targets(self, y: np.ndarray, first: bool, classes: Any = None) -> np.ndarray:
+    def _targets(
+        self, y: np.ndarray, going_on: str | None, classes: ArrayLike | None = None
+    ) -> np.ndarray:
         y = np.asarray(y, dtype=np.float64)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         n = y.shape[1] if y.ndim == 2 else 1
-        if not first and n != self.model_.n_out:
+        if going_on and n != self.model_.n_out:
             raise ValueError(
-                f"y has {n} quantities a sample, the first call had {self.model_.n_out}"
+                f"y has {n} quantities a sample, but {going_on} goes on with a network for "
+                f"{self.model_.n_out}: {ANEW[going_on]} to begin anew"
             )
         return y
 
@@ -404,6 +488,17 @@ def sizes_of(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """The sizes of the hidden layers: one number is one layer."""
     sizes = hidden_layer_sizes if np.iterable(hidden_layer_sizes) else (hidden_layer_sizes,)
     return tuple(int(n) for n in sizes)
+
+
+def refuse(estimator: MultilayerPerceptron, method: str, unknown: dict[str, Never]) -> None:
+    """TypeError for an argument that scikit-learn's networks take, or none does."""
+    if unknown:
+        names = ", ".join(unknown)
+        instead = "; all samples count alike: repeat those that are to count more"
+        raise TypeError(
+            f"{method} of {type(estimator).__name__} takes no {names}"
+            f"{instead if 'sample_weight' in unknown else ''}"
+        )
 
 
 def check_parameters(estimator: MultilayerPerceptron) -> None:
@@ -422,13 +517,18 @@ def check_parameters(estimator: MultilayerPerceptron) -> None:
         return isinstance(x, bool | np.bool_)
 
     def are_sizes(x: Any) -> bool:
-        return all(is_whole(n) for n in (x if np.iterable(x) else (x,)))
+        # A generator would be used up by this look at it.
+        listed = isinstance(x, Sequence | np.ndarray) and np.iterable(x)
+        return all(is_whole(n) for n in x) if listed else is_whole(x)
 
     activations = (*ACTIVATIONS, *ALIASES)
     allowed: dict[str, tuple[Callable[[Any], bool], str]] = {
         "hidden_layer_sizes": (are_sizes, "a size of 1 or more for each hidden layer"),
-        "activation": (lambda x: x in activations, f"one of {', '.join(activations)}"),
-        "solver": (lambda x: x in SOLVERS, f"one of {', '.join(SOLVERS)}"),
+        "activation": (
+            lambda x: isinstance(x, str) and x in activations,
+            f"one of {', '.join(activations)}",
+        ),
+        "solver": (lambda x: isinstance(x, str) and x in SOLVERS, f"one of {', '.join(SOLVERS)}"),
         "alpha": (lambda x: is_number(x) and x >= 0, "a number of 0 or more"),
         "batch_size": (
             lambda x: is_whole(x) or (isinstance(x, str) and x == "auto"),
