@@ -95,7 +95,8 @@ def test_what_was_gone_on_from_is_gone_on_from_again(run, again, folder, undrawn
     run(*base, "--no-out", "--save", "w").succeeded()
     run(*base, "--resume", "w", "--out", "out").succeeded()
     record = tomllib.loads((folder / "out" / "run.toml").read_text())
-    assert record["resumed"]["weights"] == "w"
+    assert record["resumed"].pop("weights") == "../w"
+    record["resumed"]["weights"] = "w"  # as seen from where it is written again
     assert again(record) == SAME
     run(*base, "--no-out", "--save", "w", "--seed", 5).succeeded()
     gone = "the weights gone on from are not those of run.toml: their SHA-256 is another"
@@ -122,6 +123,65 @@ def test_a_csv_file_and_another_in_its_place(backend, again, write, table):
     assert "the data are not" in again(record, "circles", "--samples", 20)[0]
 
 
+def test_paths_are_relative_to_the_file(run, table, folder, undrawn, monkeypatch):
+    """So that it is found from any folder, and where both have moved together."""
+    base = ("--target", "c", "--ignore", "note", "--epochs", 1)
+    run("train", "--csv", table, *base, "--no-out", "--save", "w").succeeded()
+    run("train", "--csv", table, *base, "--resume", "w", "--out", "runs/first").succeeded()
+    record = tomllib.loads((folder / "runs" / "first" / "run.toml").read_text())
+    assert record["data"]["csv"] == "../../a.csv" and record["resumed"]["weights"] == "../../w"
+    run("train", "--config", "runs/first", "--out", "second").succeeded()
+    record = tomllib.loads((folder / "second" / "run.toml").read_text())
+    assert record["data"]["csv"] == "../a.csv" and record["resumed"]["weights"] == "../w"
+    (folder / "project").mkdir()
+    for name in ("a.csv", "w", "runs", "second"):
+        (folder / name).rename(folder / "project" / name)
+    monkeypatch.chdir(folder / "project" / "runs")
+    for path in ("first", "../second/run.toml", folder / "project" / "second"):
+        notes = run("train", "--config", path, "--no-out").succeeded().splitlines()
+        assert [line[19:] for line in notes if line.startswith("note")] == SAME
+
+
+def test_a_path_that_is_absolute_stays_so(run, table, folder, undrawn):
+    path = str(folder / table)
+    run("train", "--csv", path, "--target", "c", "--ignore", "note", "--out", "out").succeeded()
+    assert tomllib.loads((folder / "out" / "run.toml").read_text())["data"]["csv"] == path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links as POSIX has them")
+def test_results_in_a_folder_that_is_a_link(run, table, folder, undrawn):
+    """From what it leads to, `..` does not come back."""
+    (folder / "disk" / "large").mkdir(parents=True)
+    (folder / "runs").symlink_to(folder / "disk" / "large")
+    run("train", "--csv", table, "--target", "c", "--ignore", "note", "--epochs", 1).succeeded()
+    (made,) = (folder / "runs").iterdir()
+    (folder / "latest.toml").symlink_to(made / "run.toml")
+    for path in (made, "latest.toml"):
+        assert SAME[0][:20] in run("train", "--config", path, "--no-out").succeeded()
+
+
+def test_files_that_are_not_where_the_configuration_says(run, table, write, folder):
+    (folder / "runs").mkdir()
+    lines = ["[data]", "csv = '../data/a.csv'", "target = 'c'", "ignore = ['note']"]
+    write("runs/run.toml", "\n".join(lines))
+    gone = os.path.join(os.path.realpath(folder), "data", "a.csv")
+    assert run("train", "--config", "runs").failed() == (
+        f"{os.path.join('runs', 'run.toml')}: [data] csv: there is no file {gone}; "
+        "give it by --csv FILE"
+    )
+    args = ("--config", "runs", "--csv", table, "--epochs", 1, "--no-out")
+    run("train", *args).succeeded()
+    write("runs/run.toml", "\n".join([*lines, "[resumed]", "weights = 'w'"]))
+    assert (
+        run("train", *args)
+        .failed()
+        .endswith(
+            f"[resumed] weights: there is no file {os.path.join(os.path.realpath(folder), 'runs', 'w')}; "
+            "give it by --resume FILE"
+        )
+    )
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files as Linux has them")
 def test_a_file_with_a_name_that_is_no_text(backend, run, table, folder):
     """Its results are written and shown; what is no text in it is replaced, and --csv names it."""
@@ -130,7 +190,7 @@ def test_a_file_with_a_name_that_is_no_text(backend, run, table, folder):
     args = ("--target", "c", "--ignore", "note", "--epochs", 1, "--out", out)
     printed = run("train", "--csv", name, *args).succeeded()
     assert "caf?.csv · " in printed and f"out?{os.sep}" in printed
-    assert tomllib.loads((folder / out / "run.toml").read_text())["data"]["csv"] == "caf?.csv"
+    assert tomllib.loads((folder / out / "run.toml").read_text())["data"]["csv"] == "../caf?.csv"
     assert json.loads((folder / out / "metrics.json").read_text())["data"]["name"] == "caf?.csv"
 
 
@@ -208,6 +268,11 @@ def test_a_file_that_is_no_configuration(text, message, folder):
                 file.write('\n[data]\nname = "moons"\n')
         configuration.read("a.toml")
     assert str(caught.value).startswith("a.toml: ") and message in str(caught.value)
+
+
+def test_a_path_that_can_be_none(run, write):
+    write("a.toml", '[data]\ncsv = "a\\u0000b"\ntarget = "c"\n')
+    assert "null" in run("train", "--config", "a.toml").failed()
 
 
 def test_a_file_that_cannot_be_read(run, folder):

@@ -278,11 +278,13 @@ def train(
     if configuration:
         given = {name: option for name, option in options.items() if option is not None}
         options = configuration.settings | given
+        resume = resume or configuration.resume
+        configuration.check_files(source.csv_path, resume)
     run = Run.prepare(
         backend_named(backend_name),
         source,
         options,
-        resume or (configuration.resume if configuration else None),
+        resume,
         save,
         out,
         not no_out,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pure_python.state.files import open_regular
@@ -31,6 +33,8 @@ HOMES = dict.fromkeys(SETTINGS, "settings") | {"weights": "resumed"}
 HOMES |= {name: "data" for name in DATA if name != "sha256"}
 # The result of a run has entries of the same names as settings.
 RESULTS = ("loss", "lr")
+# The entries that are paths, and the options that go before them.
+PATHS = (("data", "csv", "--csv"), ("resumed", "weights", "--resume"))
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,23 @@ class Configuration:
     resume: str | None
     record: dict[str, Any]
 
+    def check_files(self, *used: str | None) -> None:
+        """InputError if a file that is named here, and is among those used, is not there."""
+        for table, name, option in PATHS:
+            path = self.record.get(table, {}).get(name)
+            if path is None or path not in used:
+                continue
+            try:
+                os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                gone = printable(os.path.abspath(path))
+                raise InputError(
+                    f"{self.path}: [{table}] {name}: there is no file {gone}; "
+                    f"give it by {option} FILE"
+                ) from None
+            except (OSError, ValueError):
+                pass  # who opens it says why that cannot be
+
     def differences(self, now: Mapping[str, Any]) -> Iterator[str]:
         """What is not now as it was then, and whether the same weights came out all the same.
 
@@ -133,10 +154,13 @@ def _plain(entry: Any) -> str:
 
 
 def read(path: str) -> Configuration:
-    """The configuration at `path`, a file or a folder that holds one. InputError if it is none."""
+    """The configuration at `path`, a file or a folder that holds one. InputError if it is none.
+
+    Paths in it are relative to its folder; here they are as seen from the working directory.
+    """
     if os.path.isdir(path):
         path = os.path.join(path, FILE)
-    record = _tables(path)
+    record = seen_from(os.curdir, _tables(path), os.path.dirname(os.path.realpath(path)))
     settings = _settings(path, record.get("settings", {}))
     resumed = record.get("resumed", {})
     if not isinstance(resumed.get("weights", ""), str):
@@ -144,6 +168,21 @@ def read(path: str) -> Configuration:
     return Configuration(
         path, _source(path, record["data"]), settings, resumed.get("weights"), record
     )
+
+
+def seen_from(there: str, record: Mapping[str, Any], here: str = os.curdir) -> dict[str, Any]:
+    """A record whose relative paths, which begin in the folder `here`, begin in the folder `there`."""
+    seen = dict(record)
+    for table, name, _ in PATHS:
+        path = seen.get(table, {}).get(name)
+        if not isinstance(path, str) or os.path.isabs(path):
+            continue
+        # Of folders that are links `..` leads elsewhere: theirs are the paths without links.
+        path = os.path.join(os.path.realpath(here), path)
+        with contextlib.suppress(ValueError):  # Windows has no way from one drive to another
+            path = Path(os.path.relpath(path, os.path.realpath(there))).as_posix()
+        seen[table] = {**seen[table], name: path}
+    return seen
 
 
 def _tables(path: str) -> dict[str, Any]:
@@ -246,4 +285,4 @@ def _value(entry: Any) -> str:
 
 def _text(text: str) -> str:
     """As JSON writes it, which TOML reads but for one character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(printable(text), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -21,7 +21,7 @@ import numpy as np
 from pure_python.state.files import write_whole
 
 from . import checkpoint, figures, limits
-from .configuration import FILE, Configuration, Source, as_toml
+from .configuration import FILE, Configuration, Source, as_toml, seen_from
 from .csv_files import printable, shown
 from .datasets import Dataset, Scaling, Split, split
 from .earlier import METRICS, RUNS, WEIGHTS
@@ -266,7 +266,11 @@ class Run:
             lambda file: file.write(metrics.encode()),
         )
         again = f"`python -m {self.trainer.backend.__name__} train --config` with this file"
-        text = f"# {again} trains the same network again.\n{as_toml(self.record())}"
+        record = as_toml(seen_from(str(folder), self.record()))
+        text = (
+            f"# {again} trains the same network again.\n"
+            f"# Paths are relative to its folder.\n{record}"
+        )
         write_whole(folder / FILE, lambda file: file.write(text.encode()))
         figures.save(
             figures.loss_curve(self.trainer.history, f"{self.title}: loss and accuracy"),
