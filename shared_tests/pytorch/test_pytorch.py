@@ -4,11 +4,14 @@ import importlib
 import random
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import weight_norm
 
 from cases.numbers import floats, nested
 
@@ -128,9 +131,124 @@ def test_the_random_module_is_not_asked(bridge):
     assert random.random() == first
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float32]
+)
+def test_every_float_of_pytorch_is_one_here(bridge, dtype):
+    module = nn.Linear(3, 2).to(dtype)
+    weights = bridge.from_torch(module).state_dict()["layers.0.weight"]
+    assert np.array_equal(np.array(nested(weights)), module.weight.detach().double().numpy())
+
+
+def test_modules_in_one_another_and_activations_that_are_shared_or_lazy(bridge):
+    """An activation has no weights, so one may stand in several places; lazy ones once they are made."""
+    torch.manual_seed(0)
+    shared, inner = nn.Tanh(), nn.Sequential(nn.LazyLinear(4), nn.Identity())
+    module = nn.Sequential(nn.Sequential(nn.Linear(3, 4), shared), inner, shared, nn.LazyLinear(2))
+    module(torch.tensor(X))
+    model = bridge.from_torch(module.double())
+    flat = nn.Sequential(
+        *(part for part in module.modules() if not isinstance(part, nn.Sequential))
+    )
+    assert repr(model) == "MLP(3, [4, 4, 2], activation='tanh', output_activation='linear')"
+    # modules() names the shared activation once.
+    flat = nn.Sequential(flat[0], flat[1], flat[2], flat[1], flat[4])
+    compare(model, flat)
+
+
 class Own(nn.Module):
     def forward(self, x):
         return x
+
+
+class OwnLinear(nn.Linear):
+    pass
+
+
+class OptimizedModule(nn.Module):
+    """What torch.compile makes is called so, which takes its time to be imported."""
+
+
+def sequential(*modules):
+    """After a Linear of 2 inputs and 3 outputs."""
+    return nn.Sequential(nn.Linear(2, 3), *modules)
+
+
+def hooked(register):
+    module = sequential(nn.ReLU())
+    getattr(module[1], register)(lambda *arguments: None)
+    return module
+
+
+def patched():
+    module = sequential()
+    module.forward = lambda x: 2.0 * x
+    return module
+
+
+def tied():
+    one, two = nn.Linear(3, 3), nn.Linear(3, 3)
+    two.weight = one.weight
+    return sequential(one, two)
+
+
+def shared():
+    linear = nn.Linear(3, 3)
+    return sequential(linear, nn.Sequential(linear))
+
+
+def sparse():
+    linear = nn.Linear(2, 3)
+    linear.weight = nn.Parameter(linear.weight.detach().to_sparse())
+    return linear
+
+
+def quantised():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it moves to another package
+        return torch.ao.quantization.quantize_dynamic(sequential(), {nn.Linear})
+
+
+# What PyTorch has and an MLP has not, with what is said of it, and what to do instead.
+FOREIGN = [
+    (lambda: nn.Linear(2, 3, device="meta"), ValueError, "module is Linear.* meta, where it has no weights: .*'cpu'"),
+    (
+        lambda: nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1, device="meta")),
+        ValueError,
+        r"module\[1\] is .* has no weights",
+    ),
+    (lambda: nn.Linear(2, 3, dtype=torch.complex64), ValueError, "of torch.complex64, and here all numbers"),
+    (sparse, ValueError, "module is Linear.* of torch.sparse_coo: .*to_dense"),
+    (quantised, TypeError, r"module\[0\] is torch\..*quantized.*\.Linear; from_torch takes"),
+    (lambda: OwnLinear(2, 3), TypeError, "module is OwnLinear; from_torch takes"),
+    (lambda: hooked("register_forward_hook"), ValueError, r"module\[1\] is ReLU with hooks, .* remove"),
+    (lambda: hooked("register_forward_pre_hook"), ValueError, r"module\[1\] is ReLU with hooks, .* remove"),
+    (patched, ValueError, "module is Sequential with a forward of its own, .* remove"),
+    (lambda: prune.l1_unstructured(nn.Linear(2, 3), "weight", 0.5), ValueError, r"with hooks, .*\(prune\.remove"),
+    (lambda: weight_norm(nn.Linear(2, 3)), TypeError, "Parametrized.*remove_parametrizations"),
+    (shared, ValueError, r"module\[2\]\[0\] .* weights of module\[1\].* copy.deepcopy"),
+    (tied, ValueError, r"module\[2\] .* weights of module\[1\].* copy.deepcopy"),
+    (lambda: sequential(nn.BatchNorm1d(3)), TypeError, r"BatchNorm1d \(.*fuse_linear_bn_eval"),
+    (lambda: nn.LSTM(2, 3), TypeError, "module is LSTM; from_torch takes"),
+    (lambda: nn.Sequential(nn.Conv2d(1, 2, 3)), TypeError, r"module\[0\] is Conv2d; from_torch takes"),
+    (lambda: sequential(nn.Softmax(dim=1)), TypeError, r"Softmax \(.*leave it out.* softmax of the outputs"),
+    (lambda: sequential(nn.LogSoftmax(dim=1)), TypeError, "leave it out.* log_softmax of the outputs"),
+    (lambda: sequential(nn.Dropout()), TypeError, r"Dropout \(.*leave it out: only training has it"),
+    (lambda: sequential(nn.PReLU()), TypeError, r"module\[1\] is PReLU; from_torch takes"),
+    (lambda: nn.Sequential(nn.LazyLinear(3)), TypeError, r"LazyLinear \(.*first call makes a Linear"),
+    (lambda: nn.ModuleList([nn.Linear(2, 3)]), TypeError, r"ModuleList \(.*Sequential\(\*modules\)"),
+    (lambda: nn.Linear(2, 3).state_dict(), TypeError, r"OrderedDict \(.*load_state_dict"),
+    (lambda: nn.DataParallel(nn.Linear(2, 3)), TypeError, r"DataParallel \(.*\.module"),
+    (lambda: OptimizedModule(), TypeError, r"OptimizedModule \(.*\._orig_mod"),
+    (lambda: nn.Linear, TypeError, "module is the class Linear; from_torch takes"),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own parts
+@pytest.mark.parametrize(("module", "kind", "message"), FOREIGN)
+def test_what_pytorch_has_and_a_network_has_not(bridge, module, kind, message):
+    with pytest.raises(kind, match=message):
+        bridge.from_torch(module())
 
 
 @pytest.mark.parametrize(
@@ -148,12 +266,12 @@ class Own(nn.Module):
         (
             lambda: nn.Sequential(nn.Linear(2, 2), nn.LeakyReLU(0.2)),
             ValueError,
-            r"LeakyReLU\(negative_slope=0.2\): here leaky_relu is that of .*0.01",
+            r"LeakyReLU\(negative_slope=0.2\): leaky_relu of an MLP has negative_slope=0.01; .* a Layer",
         ),
         (
             lambda: nn.Sequential(nn.Linear(2, 2), nn.GELU(approximate="tanh")),
             ValueError,
-            "here gelu is that of .*none",
+            "gelu of an MLP has approximate='none'",
         ),
         (
             lambda: nn.Sequential(

@@ -18,6 +18,20 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "softplus": ("Softplus", {"beta": 1.0, "threshold": 20.0}),
 }
 
+# What to do with modules that many networks have and an MLP has not.
+INSTEAD = {
+    "BatchNorm1d": "fuse_linear_bn_eval of torch.nn.utils makes one Linear of it and that before it",
+    "DataParallel": "give its .module",
+    "Dropout": "leave it out: only training has it",
+    "LazyLinear": "its first call makes a Linear of it",
+    "LogSoftmax": "leave it out and take log_softmax of the outputs",
+    "ModuleList": "give nn.Sequential(*modules), if they run in this order",
+    "OptimizedModule": "give its ._orig_mod",
+    "OrderedDict": "give a module that the state was loaded into: load_state_dict",
+    "ParametrizedLinear": "torch.nn.utils.parametrize.remove_parametrizations makes it a Linear",
+    "Softmax": "leave it out and take softmax of the outputs",
+}
+
 
 def sequential_of(model: Any) -> Any:
     """An MLP, Layer or Neuron as a torch.nn.Sequential of float64. TypeError for what is none."""
@@ -44,6 +58,8 @@ def mlp_of(module: Any, MLP: Callable[..., Any]) -> Any:  # noqa: N803  it is a 
     TypeError for what is neither, ValueError for what has no MLP that computes the same; both say which
     module it is.
     """
+    from torch import float64
+
     layers = layers_of(module)
     names = [activation for _, activation in layers]
     hidden = set(names[:-1])
@@ -60,7 +76,7 @@ def mlp_of(module: Any, MLP: Callable[..., Any]) -> Any:  # noqa: N803  it is a 
     )
     model.load_state_dict(
         {
-            f"layers.{i}.{name}": entry
+            f"layers.{i}.{name}": entry.to("cpu", float64)
             for i, (linear, _) in enumerate(layers)
             for name, entry in linear.state_dict().items()
         }
@@ -73,6 +89,7 @@ def layers_of(module: Any) -> list[tuple[Any, str]]:
     from torch import nn
 
     layers: list[tuple[Any, str]] = []
+    whose: dict[int, str] = {}
     for name, part in parts_of(module, "module"):
         if type(part) is nn.Linear:
             if part.bias is None:
@@ -82,12 +99,14 @@ def layers_of(module: Any) -> list[tuple[Any, str]]:
                     f"{name} is {part}, which does not fit the {layers[-1][0].out_features} outputs "
                     "before it"
                 )
+            check_weights(name, part, whose)
             layers.append((part, "linear"))
         elif type(part) is not nn.Identity:
             activation = activation_of(name, part)
             if not layers or layers[-1][1] != "linear":
                 raise ValueError(f"{name} is {part}: an activation comes after a Linear, once")
             layers[-1] = (layers[-1][0], activation)
+        check_forward(name, part)
     if not layers:
         raise ValueError("there is no Linear in this module: nothing to make layers of")
     return layers
@@ -101,6 +120,7 @@ def parts_of(module: Any, name: str) -> list[tuple[str, Any]]:
     while waiting:
         name, part = waiting.pop()
         if type(part) is nn.Sequential:
+            check_forward(name, part)
             inner = [(f"{name}[{i}]", p) for i, p in enumerate(part)]
             waiting += reversed(inner)
         else:
@@ -108,16 +128,63 @@ def parts_of(module: Any, name: str) -> list[tuple[str, Any]]:
     return parts
 
 
+def check_weights(name: str, linear: Any, whose: dict[int, str]) -> None:
+    """ValueError for weights that are no numbers of their own. whose: the modules of those before."""
+    import torch
+
+    for tensor in (linear.weight, linear.bias):
+        if tensor.is_meta:
+            raise ValueError(
+                f"{name} is {linear} on the device meta, where it has no weights: make it on another, "
+                "device='cpu', or load them, load_state_dict(..., assign=True)"
+            )
+        if tensor.layout is not torch.strided:
+            raise ValueError(f"{name} is {linear} with weights of {tensor.layout}: call to_dense")
+        if tensor.is_complex():
+            raise ValueError(f"{name} is {linear} of {tensor.dtype}, and here all numbers are real")
+        owner = whose.setdefault(id(tensor), name)
+        if owner != name:
+            raise ValueError(
+                f"{name} is {linear} and has the weights of {owner}, which two layers of an MLP cannot "
+                "share: copy.deepcopy makes them two, which learn apart"
+            )
+
+
+def check_forward(name: str, part: Any) -> None:
+    """ValueError for a module that may compute something else than its class does."""
+    hooks = part._forward_hooks or part._forward_pre_hooks  # PyTorch has no public name for them
+    if hooks or "forward" in vars(part):
+        changed = "hooks" if hooks else "a forward of its own"
+        raise ValueError(
+            f"{name} is {type(part).__name__} with {changed}, which may change what it computes: remove "
+            "them (prune.remove and remove_weight_norm of torch.nn.utils remove theirs)"
+        )
+
+
 def activation_of(name: str, part: Any) -> str:
+    """What the activation module is called here, and ValueError or TypeError for another."""
     from torch import nn
 
     for activation, (kind, options) in ACTIVATIONS.items():
         if type(part) is getattr(nn, kind):
-            others = {k: getattr(part, k) for k, x in options.items() if getattr(part, k) != x}
-            if others:
-                raise ValueError(f"{name} is {part}: here {activation} is that of {options}")
+            if any(getattr(part, k) != x for k, x in options.items()):
+                ours = ", ".join(f"{k}={x!r}" for k, x in options.items())
+                raise ValueError(
+                    f"{name} is {part}: {activation} of an MLP has {ours}; apply another yourself to "
+                    "the outputs of a Layer"
+                )
             return activation
-    known = ", ".join(kind for kind, _ in ACTIVATIONS.values())
+    known = ["Linear", "Identity", *(kind for kind, _ in ACTIVATIONS.values())]
+    instead = INSTEAD.get(type(part).__name__)
     raise TypeError(
-        f"{name} is {type(part).__name__}; from_torch takes a Sequential of Linear, Identity, {known}"
+        f"{name} is {kind_of(part, known)}{f' ({instead})' if instead else ''}; from_torch takes a "
+        f"Sequential of {', '.join(known)}"
     )
+
+
+def kind_of(part: Any, known: list[str]) -> str:
+    """Its class, with the module that has it where the name alone is that of another."""
+    kind = type(part)
+    if kind is type:
+        return f"the class {part.__name__}"
+    return f"{kind.__module__}.{kind.__name__}" if kind.__name__ in known else kind.__name__
