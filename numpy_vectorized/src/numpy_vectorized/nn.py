@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import Value, Vector, is_sequence, quiet, tensor_of
+from numpy_vectorized.engine import DTYPES, Value, Vector, is_sequence, quiet, tensor_of
 from numpy_vectorized.functional import PERCEPTRONS
 from pure_python.state import Module, chosen, sizes_of, whole
 
@@ -218,8 +218,8 @@ def side_by_side(vectors: list[Any]) -> None:
 
 def inputs_of(module: Any, x: Any) -> Any:
     """One sample or a batch as a Vector or an array, with its size checked."""
-    if isinstance(x, np.ndarray) and x.ndim and x.shape[-1] == module.n_in:
-        return tensor_of(x, module._short())
+    if type(x) is np.ndarray and x.dtype in DTYPES and x.ndim and x.shape[-1] == module.n_in:
+        return x
     if not is_sequence(x):
         raise TypeError(f"{module._short()} expects a sequence of {module.n_in} inputs, got {x!r}")
     if isinstance(x, list | tuple) and x and is_sequence(x[0]):
