@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pure_python.training import checkpoint, demo, figures
+from pure_python.training import checkpoint, cli, demo, figures
 from pure_python.training.interruption import Interruption
 from pure_python.training.run import Run, Source
 from pure_python.training.trainer import Trainer
@@ -106,9 +106,23 @@ def test_ctrl_c_before_the_first_step(run, folder, monkeypatch):
 
     monkeypatch.setattr(datasets, "load", interrupted)
     monkeypatch.setattr("pure_python.training.configuration.load", interrupted)
-    done = run("train", "moons")
-    assert done.code == 130 and done.err.strip() == "error: stopped by Ctrl-C; nothing was written"
+    assert run("train", "moons").failed(130) == "stopped by Ctrl-C; nothing was written"
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("where", ["cli._run", "configuration.load"])
+def test_a_terminal_that_shows_a_ctrl_c_gets_a_line_of_its_own(
+    where, folder, terminal, monkeypatch
+):
+    """It writes ^C where it stands, with no end of the line."""
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"pure_python.training.{where}", interrupted)
+    with terminal() as shown:
+        assert cli.main("pure_python", ["train", "moons"]) == 130
+    assert shown[0] == "\r\nerror: stopped by Ctrl-C; nothing was written\r\n"
 
 
 def test_ctrl_c_while_the_libraries_are_loaded(run, folder, monkeypatch):
@@ -189,3 +203,13 @@ def test_ctrl_c_in_a_step_of_the_demo(folder, monkeypatch, capsys):
     assert demo.main(["--backend=pure_python", "--out=out"]) == 130
     assert capsys.readouterr().err == "error: stopped by Ctrl-C; what was learnt is kept in out\n"
     assert checkpoint.read("out/moons-pure_python/weights.safetensors").optimizer["step"] == 1
+
+
+def test_ctrl_c_while_the_demo_draws(folder, monkeypatch, capsys):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(figures, "save", lambda figure, path: None)
+    monkeypatch.setattr("pure_python.training.demonstration.moons_figure", interrupted)
+    assert demo.main(["--backend=pure_python", "--out=out", "--epochs=1"]) == 130
+    assert capsys.readouterr().err == "error: stopped by Ctrl-C; what was learnt is kept in out\n"

@@ -1,5 +1,6 @@
 """The main job, with each backend: data in, a trained network, figures and weights out."""
 
+import contextlib
 import csv
 import json
 import os
@@ -166,9 +167,12 @@ def test_output_that_nobody_reads_is_no_error(args, folder, monkeypatch, capsys)
     """As of `python -m pure_python | head -1`."""
     ours, theirs = os.pipe()
     os.close(ours)
+    stream = open(theirs, "w", buffering=1)
     with monkeypatch.context() as patched, pytest.raises(SystemExit) as caught:
-        patched.setattr(sys, "stdout", open(theirs, "w", buffering=1))
+        patched.setattr(sys, "stdout", stream)
         cli.main("pure_python", args)
+    with contextlib.suppress(BrokenPipeError):
+        stream.close()
     assert caught.value.code == 1 and capsys.readouterr().err == ""
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .errors import INTERRUPTED, failed
+from .errors import failed, interrupted
 
 LIBRARIES = {
     "training": ("numpy", "click", "rich", "sklearn", "matplotlib", "safetensors"),
@@ -64,7 +64,7 @@ def with_libraries(
     try:
         return program()
     except KeyboardInterrupt:  # before the program could see to it: libraries take a second to load
-        return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED, as_json)
+        return interrupted(as_json)
 
 
 def _run(backend: str, args: Sequence[str], program: str) -> int:

@@ -21,7 +21,7 @@ from pure_python.state.files import write_whole
 from . import checkpoint, cli, datasets, earlier
 from .configuration import Source, read
 from .csv_files import Table, read_table, shown
-from .errors import INTERRUPTED, InputError, Stopped, failed
+from .errors import INTERRUPTED, InputError, Stopped, failed, interrupted
 from .objective import LOSSES, Objective
 from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
@@ -64,12 +64,20 @@ def carry_out(
         return failed(message, 2, as_json)
     except Diverged as error:
         return failed(str(error), 1, as_json)
-    except Stopped as error:
-        return failed(str(error), INTERRUPTED, as_json)
-    except (click.Abort, KeyboardInterrupt):
-        return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED, as_json)
+    except (Stopped, click.Abort) as error:  # the latter while the line was read
+        return failed(str(error), INTERRUPTED, as_json) if error.args else interrupted(as_json)
     except OSError as error:
         return failed(f"{error.filename or 'output'}: {error.strerror or error}", 1, as_json)
+
+
+class CommandLine(click.Group):
+    """Commands that Ctrl-C stops. Click would print an empty line first, also where nobody watches."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Stopped from None
 
 
 def _say_version(ctx: click.Context, param: Any, wanted: bool) -> None:
@@ -88,7 +96,10 @@ VERSION = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=CommandLine,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @VERSION
 def command_line() -> None:
     """Train small neural networks on small data, with an engine that you can read.

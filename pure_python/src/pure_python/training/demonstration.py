@@ -16,7 +16,7 @@ from pure_python.state.files import write_whole
 from . import figures
 from .commands import backend_named
 from .configuration import Source
-from .errors import INTERRUPTED, failed
+from .errors import Stopped
 from .run import Run
 from .terminal import show_table
 
@@ -45,10 +45,17 @@ def demo(out: str, names: tuple[str, ...], epochs: int | None, seed: int) -> int
             runs.setdefault(dataset, []).append(run)
             if run.interrupted:
                 raise KeyboardInterrupt
+        compare(runs, out)
     except KeyboardInterrupt:
         if not runs:
-            raise
-        return failed(f"stopped by Ctrl-C; what was learnt is kept in {Path(out)}", INTERRUPTED)
+            raise Stopped from None
+        raise Stopped(f"stopped by Ctrl-C; what was learnt is kept in {Path(out)}") from None
+    print(f"figures and weights are in {Path(out)}")
+    return 0
+
+
+def compare(runs: dict[str, list[Run]], out: str) -> None:
+    """Print a table for each data set, and write figures and `demo.json`."""
     for dataset, done in runs.items():
         show_table(*table(dataset, done))
         print()
@@ -57,8 +64,6 @@ def demo(out: str, names: tuple[str, ...], epochs: int | None, seed: int) -> int
     summary = {dataset: [row(run, done[0]) for run in done] for dataset, done in runs.items()}
     text = json.dumps(summary, indent=1)
     write_whole(Path(out, "demo.json"), lambda file: file.write(text.encode()))
-    print(f"figures and weights are in {Path(out)}")
-    return 0
 
 
 def row(run: Run, first: Run) -> dict[str, str | int | float]:

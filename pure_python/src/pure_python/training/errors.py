@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 class Stopped(Exception):
-    """A run that Ctrl-C has ended, and what is left of it."""
+    """A run that Ctrl-C has ended, and what is left of it; without a message, before it began."""
 
 
 def failed(message: str, code: int, as_json: bool = False) -> int:
@@ -22,3 +22,10 @@ def failed(message: str, code: int, as_json: bool = False) -> int:
     line = json.dumps({"error": message, "code": code}) if as_json else f"error: {message}"
     print(line, file=sys.stderr)
     return code
+
+
+def interrupted(as_json: bool = False) -> int:
+    """Say that Ctrl-C came before there was anything to keep; the exit code."""
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # the end of the line in which the terminal shows ^C
+    return failed("stopped by Ctrl-C; nothing was written", INTERRUPTED, as_json)
