@@ -7,6 +7,7 @@ import pytest
 
 import cython_core
 import interface_stub
+import pure_python
 from cases.bad_inputs import BAD_INPUTS
 from cases.refusals import refusal
 
@@ -59,3 +60,25 @@ def test_help_of_the_compiled_classes_is_that_of_python():
                 inspect.signature(member)
                 looked_at += 1
     assert looked_at > 80
+
+
+# By which an editor knows what to offer after a call.
+RETURNED = ("Value", "Vector", "float", "int", "None", "list[Value]")
+
+
+def test_docstrings_and_what_is_returned_are_those_of_pure_python():
+    looked_at = 0
+    for name in pure_python.__all__:
+        ours, theirs = getattr(cython_core, name), getattr(pure_python, name)
+        pairs = [(name, ours, theirs)]
+        if inspect.isclass(theirs):
+            public = [member for member in dir(theirs) if not member.startswith("_")]
+            pairs += [(f"{name}.{m}", getattr(ours, m), getattr(theirs, m)) for m in public]
+        for where, our, their in pairs:
+            assert inspect.getdoc(our) == inspect.getdoc(their), where
+            if inspect.isfunction(their):
+                returned = inspect.signature(their).return_annotation
+                if returned in RETURNED:
+                    assert inspect.signature(our).return_annotation == returned, where
+                    looked_at += 1
+    assert looked_at > 70

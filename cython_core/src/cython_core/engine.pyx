@@ -1367,13 +1367,13 @@ cdef class Value:
     def __abs__(self):
         return apply1(ABS, cell_of(self), 0.0)
 
-    def maximum(self, other):
+    def maximum(self, other) -> Value:
         """The larger of two; a tie shares the gradient. TypeError if other is no number."""
         if is_value(other):
             return apply2(MAXIMUM, cell_of(self), cell_of(other))
         return apply1(MAXIMUM_NUMBER, cell_of(self), as_float(other))
 
-    def minimum(self, other):
+    def minimum(self, other) -> Value:
         """The smaller of two; a tie shares the gradient. TypeError if other is no number."""
         if is_value(other):
             return apply2(MINIMUM, cell_of(self), cell_of(other))
@@ -1395,105 +1395,105 @@ cdef class Value:
 
     # Functions -------------------------------------------------------------------------------
 
-    def exp(self):
+    def exp(self) -> Value:
         """e to the power of self. OverflowError above 709.78."""
         return apply1(EXP, cell_of(self), 0.0)
 
-    def expm1(self):
+    def expm1(self) -> Value:
         """exp(self) - 1, exact near 0. OverflowError above 709.78."""
         return apply1(EXPM1, cell_of(self), 0.0)
 
-    def log(self):
+    def log(self) -> Value:
         """The natural logarithm. ValueError at 0 and below."""
         return apply1(LOG, cell_of(self), 0.0)
 
-    def log1p(self):
+    def log1p(self) -> Value:
         """log(1 + self), exact near 0. ValueError at -1 and below."""
         return apply1(LOG1P, cell_of(self), 0.0)
 
-    def sqrt(self):
+    def sqrt(self) -> Value:
         """The square root. ValueError below 0."""
         return apply1(SQRT, cell_of(self), 0.0)
 
-    def sin(self):
+    def sin(self) -> Value:
         """The sine of an angle in radians. ValueError at infinity."""
         return apply1(SIN, cell_of(self), 0.0)
 
-    def cos(self):
+    def cos(self) -> Value:
         """The cosine of an angle in radians. ValueError at infinity."""
         return apply1(COS, cell_of(self), 0.0)
 
-    def tan(self):
+    def tan(self) -> Value:
         """The tangent of an angle in radians. ValueError at infinity."""
         return apply1(TAN, cell_of(self), 0.0)
 
-    def asin(self):
+    def asin(self) -> Value:
         """The angle in radians whose sine this is. ValueError outside [-1, 1]."""
         return apply1(ASIN, cell_of(self), 0.0)
 
-    def acos(self):
+    def acos(self) -> Value:
         """The angle in radians whose cosine this is. ValueError outside [-1, 1]."""
         return apply1(ACOS, cell_of(self), 0.0)
 
-    def atan(self):
+    def atan(self) -> Value:
         """The angle in radians whose tangent this is."""
         return apply1(ATAN, cell_of(self), 0.0)
 
-    def sinh(self):
+    def sinh(self) -> Value:
         """The hyperbolic sine. OverflowError beyond ±710.47."""
         return apply1(SINH, cell_of(self), 0.0)
 
-    def cosh(self):
+    def cosh(self) -> Value:
         """The hyperbolic cosine. OverflowError beyond ±710.47."""
         return apply1(COSH, cell_of(self), 0.0)
 
-    def tanh(self):
+    def tanh(self) -> Value:
         """The hyperbolic tangent, between -1 and 1."""
         return apply1(TANH, cell_of(self), 0.0)
 
-    def asinh(self):
+    def asinh(self) -> Value:
         """The inverse of sinh."""
         return apply1(ASINH, cell_of(self), 0.0)
 
-    def acosh(self):
+    def acosh(self) -> Value:
         """The inverse of cosh. ValueError below 1."""
         return apply1(ACOSH, cell_of(self), 0.0)
 
-    def atanh(self):
+    def atanh(self) -> Value:
         """The inverse of tanh. ValueError outside (-1, 1)."""
         return apply1(ATANH, cell_of(self), 0.0)
 
-    def erf(self):
+    def erf(self) -> Value:
         """The error function, 2/√π times the integral of exp(-t²) from 0 to self."""
         return apply1(ERF, cell_of(self), 0.0)
 
-    def sigmoid(self):
+    def sigmoid(self) -> Value:
         """1 / (1 + exp(-self)), between 0 and 1."""
         return apply1(SIGMOID, cell_of(self), 0.0)
 
-    def relu(self):
+    def relu(self) -> Value:
         """self where positive, else 0."""
         return apply1(RELU, cell_of(self), 0.0)
 
-    def leaky_relu(self, negative_slope=0.01):
+    def leaky_relu(self, negative_slope=0.01) -> Value:
         """self where positive, else negative_slope times self."""
         return apply1(LEAKY_RELU, cell_of(self), as_float(negative_slope))
 
-    def softplus(self):
+    def softplus(self) -> Value:
         """log(1 + exp(self)), a smooth relu."""
         return apply1(SOFTPLUS, cell_of(self), 0.0)
 
-    def gelu(self):
+    def gelu(self) -> Value:
         """self times the normal distribution function (Hendrycks and Gimpel 2016, exact form)."""
         return apply1(GELU, cell_of(self), 0.0)
 
-    def silu(self):
+    def silu(self) -> Value:
         """self times sigmoid(self), also called swish."""
         return apply1(SILU, cell_of(self), 0.0)
 
     # Gradients -------------------------------------------------------------------------------
 
-    def backward(self, grad=1.0):
+    def backward(self, grad=1.0) -> None:
         """Add to the grad of every leaf below: grad times d self / d leaf.
 
         The gradients of leaves accumulate over calls; those of all other nodes start from zero.
@@ -1504,11 +1504,11 @@ cdef class Value:
         give(cell_of(self), above)
         run_backward()
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Set grad to 0.0 on this Value."""
         clear_grad(self)
 
-    def detach(self):
+    def detach(self) -> Value:
         """A leaf with the same data and no history."""
         return leaf(value_of(cell_of(self)))
 
@@ -1768,7 +1768,7 @@ cdef enum:
 def elementwise(int code):
     """The method of Vector that applies an operation of one operand to every scalar."""
 
-    def method(Vector self):
+    def method(Vector self) -> Vector:
         return each(self, code, 0.0)
 
     name = UNARY_NAMES[code - FIRST_NODE]
@@ -2006,11 +2006,11 @@ cdef class Vector:
     def __rmatmul__(self, other):
         return dot_product(other, self, 0.0) if is_sequence(other) else NotImplemented
 
-    def maximum(self, other):
+    def maximum(self, other) -> Vector:
         """Elementwise the larger; other a Value, a number or a sequence as long as self."""
         return checked(with_other(MAXIMUM_OF, False, self, other), other)
 
-    def minimum(self, other):
+    def minimum(self, other) -> Vector:
         """Elementwise the smaller; other a Value, a number or a sequence as long as self."""
         return checked(with_other(MINIMUM_OF, False, self, other), other)
 
@@ -2040,44 +2040,44 @@ cdef class Vector:
     gelu = elementwise(GELU)
     silu = elementwise(SILU)
 
-    def leaky_relu(self, negative_slope=0.01):
+    def leaky_relu(self, negative_slope=0.01) -> Vector:
         """Value.leaky_relu of each element."""
         return each(self, LEAKY_RELU, as_float(negative_slope))
 
     # Reductions: one operation each, over all scalars ----------------------------------------
 
-    def dot(self, other):
+    def dot(self, other) -> Value:
         """The sum of the products, from left to right. ValueError where the lengths differ."""
         return dot_product(self, other, 0.0)
 
-    def sum(self):
+    def sum(self) -> Value:
         """The sum from left to right."""
         return reduce(SUM, self, "")
 
-    def mean(self):
+    def mean(self) -> Value:
         """The sum divided by the count. ValueError if there is nothing to average."""
         return reduce(MEAN, self, "mean")
 
-    def max(self):
+    def max(self) -> Value:
         """The largest; ties share the gradient. ValueError if there is nothing to choose from."""
         return reduce(MAX, self, "max")
 
-    def min(self):
+    def min(self) -> Value:
         """The smallest; ties share the gradient. ValueError if there is nothing to choose from."""
         return reduce(MIN, self, "min")
 
     # Gradients -------------------------------------------------------------------------------
 
-    def backward(self, grad=None):
+    def backward(self, grad=None) -> None:
         """Value.backward of all elements at once; grad a number or one for each, by default 1."""
         write(self, ABOVE, 1.0 if grad is None else grad)
         run_backward()
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Set grad to 0.0 on every scalar."""
         write(self, GRAD, 0.0)
 
-    def detach(self):
+    def detach(self) -> Vector:
         """A Vector of leaves with the same data."""
         cdef Cell *anchor
         if self.runs == NULL:
@@ -2657,7 +2657,7 @@ cdef class Tape:
     def __reduce__(self):
         raise TypeError("a Tape cannot be copied or pickled: it belongs to the graph it recorded")
 
-    def set(self, leaves, values):
+    def set(self, leaves, values) -> None:
         """Give leaves new data: a Value and a number, or a sequence of leaves and one of numbers.
 
         ValueError where the lengths differ; then nothing is set.
@@ -2684,7 +2684,7 @@ cdef class Tape:
         for i in range(count):
             set_data(cell_of(targets[i]), PyFloat_AS_DOUBLE(numbers[i]))
 
-    def forward(self):
+    def forward(self) -> float:
         """Recompute every node from the leaves' present data; the root's data."""
         self.refuse_another()
         self.need_root()
@@ -2736,7 +2736,7 @@ cdef class Tape:
                 answer_signals()
         return data_of(cell_of(self.root))
 
-    def backward(self, grad=1.0):
+    def backward(self, grad=1.0) -> None:
         """Value.backward on the recorded graph."""
         global ahead, root_ahead
         cdef double above = as_float(grad)

@@ -36,12 +36,12 @@ cdef double EPSILON = 2.220446049250313e-16  # the distance from 1.0 to the next
 # Linear --------------------------------------------------------------------------------------
 
 
-def dot(weights, inputs, bias=0.0):
+def dot(weights, inputs, bias=0.0) -> Value:
     """b + w·x, from left to right, as one node. ValueError where the lengths differ."""
     return dot_product(weights, inputs, bias)
 
 
-def linear(x, weight, bias=None):
+def linear(x, weight, bias=None) -> Vector:
     """One dot for each row of weight (n_out × n_in): a Vector of n_out, or a batch of them.
 
     x has n_in elements, or is a batch of such; bias has n_out elements, or is None.
@@ -171,7 +171,7 @@ cdef bint are_flat(object rows):
 # Moving elements -----------------------------------------------------------------------------
 
 
-def concatenate(vectors):
+def concatenate(vectors) -> Vector:
     """One Vector of the elements of several sequences, in order. No operation of its own."""
     cdef Arguments arguments = Arguments()
     parts = [part if isinstance(part, Vector) else Vector(part) for part in vectors]
@@ -185,7 +185,7 @@ def concatenate(vectors):
 # Over a sequence -----------------------------------------------------------------------------
 
 
-def mean(values):
+def mean(values) -> Value:
     """The sum of all scalars divided by their count. ValueError if there are none."""
     return record_fused(MEAN, some(all_scalars(values, "mean"), "mean"))
 
@@ -212,17 +212,17 @@ def logsumexp(values):
     return record_fused(LOGSUMEXP, some(arguments_of(values, "logsumexp"), "logsumexp"))
 
 
-def softmax(values):
+def softmax(values) -> Vector:
     """exp(x) / Σ exp(x), a Vector that sums to one. Of a batch, row by row."""
     return by_row(SOFTMAX, values, "softmax", None)
 
 
-def log_softmax(values):
+def log_softmax(values) -> Vector:
     """The logarithm of softmax, stable. Of a batch, row by row."""
     return by_row(LOG_SOFTMAX, values, "log_softmax", None)
 
 
-def rms_norm(values, eps=None):
+def rms_norm(values, eps=None) -> Vector:
     """x / √(mean(x²) + eps) (Zhang and Sennrich 2019). Of a batch, row by row.
 
     eps None is the distance from 1.0 to the next float, as in PyTorch. ValueError if negative.
@@ -264,7 +264,7 @@ cdef Vector by_row(Code code, object values, str what, Numbers constants):
 # Attention -----------------------------------------------------------------------------------
 
 
-def scaled_dot_product_attention(query, keys, values):
+def scaled_dot_product_attention(query, keys, values) -> Vector:
     """Σ softmax(q·k / √d)_j · v_j for one query (Vaswani and others 2017): a Vector of m.
 
     query has d elements, keys are n of d, values n of m. ValueError where the sizes do not fit.
@@ -289,7 +289,7 @@ def scaled_dot_product_attention(query, keys, values):
 # Losses --------------------------------------------------------------------------------------
 
 
-def mse_loss(predictions, targets):
+def mse_loss(predictions, targets) -> Value:
     """The mean of (p - t)². Targets may be Values. ValueError where the sizes differ."""
     p = all_scalars(predictions, "mse_loss")
     numbers = Numbers()
@@ -303,7 +303,7 @@ def mse_loss(predictions, targets):
     return record_fused(MSE_LOSS, p)
 
 
-def hinge_loss(scores, labels):
+def hinge_loss(scores, labels) -> Value:
     """The mean of max(0, 1 - y·s), labels -1 or 1 (else ValueError): the max-margin loss."""
     cdef Py_ssize_t i
     s = all_scalars(scores, "hinge_loss")
@@ -315,7 +315,7 @@ def hinge_loss(scores, labels):
     return record_fused(HINGE_LOSS, s, 0, 0, y)
 
 
-def binary_cross_entropy_with_logits(logits, targets):
+def binary_cross_entropy_with_logits(logits, targets) -> Value:
     """The mean of -t·log σ(x) - (1-t)·log(1 - σ(x)), stable; targets from 0 to 1."""
     cdef str what = "binary_cross_entropy_with_logits"
     cdef Py_ssize_t i
@@ -328,7 +328,7 @@ def binary_cross_entropy_with_logits(logits, targets):
     return record_fused(BINARY_CROSS_ENTROPY, x, 0, 0, t)
 
 
-def cross_entropy(logits, classes):
+def cross_entropy(logits, classes) -> Value:
     """The mean of -log softmax(x)[class]: a batch of logits and as many class indices, or one
     sample and its class. TypeError if a class is no integer, ValueError if it is out of range."""
     cdef str what = "cross_entropy"

@@ -55,15 +55,15 @@ class Parametric(Module):
     _collected = None
     _stack = None
 
-    def parameters(self):
+    def parameters(self) -> list[Value]:
         """The Values of every parameter, in the order of named_parameters."""
         return list(all_parameters(self))
 
-    def nparams(self):
+    def nparams(self) -> int:
         """The number of scalars among the parameters."""
         return len(all_parameters(self))
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
         for p in all_parameters(self):
             clear_grad(p)

@@ -142,7 +142,7 @@ class Optimizer(OptimizerState):
 
     _stretches = None
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
         cdef Stretches stretches = stretches_of(self)
         cdef Stretch *s
@@ -197,7 +197,7 @@ class SGD(Optimizer):
         if nesterov and (self.momentum == 0.0 or self.dampening != 0.0):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
 
-    def step(self):
+    def step(self) -> None:
         """Move every parameter one step against its gradient."""
         cdef double lr = self.lr, momentum = self.momentum, weight_decay = self.weight_decay
         cdef double kept = 1.0 - self.dampening
@@ -239,7 +239,7 @@ class Adam(Optimizer):
         self.eps = self._at_least_zero("eps", eps)
         self.weight_decay = self._at_least_zero("weight_decay", weight_decay)
 
-    def step(self):
+    def step(self) -> None:
         """Move every parameter one step."""
         self.steps += 1
         beta1_, beta2_ = self.betas

@@ -218,7 +218,7 @@ class Neuron(Module):
         return PERCEPTRONS[self.activation]((self,), inputs)
 
     def parameters(self) -> list[Value]:
-        """The weights, then the bias."""
+        """The Values of every parameter, in the order of named_parameters."""
         return [*self.weight, self.bias]
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
@@ -277,7 +277,7 @@ class Layer(Module):
         return vector([neuron.bias for neuron in self.neurons])
 
     def parameters(self) -> list[Value]:
-        """Those of each neuron."""
+        """The Values of every parameter, in the order of named_parameters."""
         return [p for neuron in self.neurons for p in neuron.parameters()]
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
@@ -340,7 +340,7 @@ class MLP(Module):
         return last._outputs(inputs)
 
     def parameters(self) -> list[Value]:
-        """Those of each layer."""
+        """The Values of every parameter, in the order of named_parameters."""
         return [p for layer in self.layers for p in layer.parameters()]
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
