@@ -34,7 +34,14 @@ NAMED = {
 
 OTHERS = {
     "no data set": ([], "give a data set"),
-    "an unknown data set": (["suns"], "'suns' is not one of 'moons'"),
+    "an unknown data set": (["suns"], "'suns' is none of moons, "),
+    "a file as a data set": (["good.csv"], "; a file is --csv FILE --target COLUMN"),
+    # As of a variable that a script has not set.
+    "an empty file name": (["--csv", "", "--target", "kind"], "--csv '': a name is expected"),
+    "an empty name to save": (["moons", "--save", ""], "--save '': a name is expected"),
+    "an empty name of a folder": (["moons", "--out="], "--out '': a name is expected"),
+    "an empty configuration": (["moons", "--config", ""], "--config '': a name is expected"),
+    "nothing to go on from": (["moons", "--resume", ""], "--resume '': a name is expected"),
     "two sources": (["moons", "--csv", "good.csv", "--target", "kind"], "not both"),
     "no target": (["--csv", "good.csv"], "--csv needs --target"),
     "a target without a file": (["moons", "--target", "kind"], "go with --csv"),
@@ -94,7 +101,7 @@ OTHERS = {
         "would overwrite the data",
     ),
     "resume from nothing": (["moons", "--resume", "none"], "none: no such file"),
-    "resume from a folder": (["moons", "--resume", "."], "directory"),
+    "resume from a folder": (["moons", "--resume", "."], "weights.safetensors: no such file"),
     "resume from a table": (["moons", "--resume", "good.csv"], "good.csv"),
 }
 

@@ -84,25 +84,36 @@ def test_the_program_does_what_the_module_does(backend, folder, monkeypatch, cap
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="bash as POSIX has it")
-def test_bash_completes(folder):
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["--schedule", "c"], ["constant", "cosine"]),
+        (["--csv", "a.csv", "--target", "wi"], ["width"]),
+        (["--csv", "a.csv", "--target", "petal"], ["'petal length (cm)'", "'petal width'"]),
+        (["--csv", "a.csv", "--target", "'petal l"], ["petal length (cm)"]),  # in quotes already
+        (["--csv", "a.csv", "--target", "g"], ["größe"]),
+    ],
+)
+def test_bash_completes(words, expected, folder, write):
     """What bash calls for a line: the function that `complete` names, with the words so far."""
+    write("a.csv", "width,petal length (cm),petal width,größe\n1,2,3,4\n")
     name, function = program("pure_python", folder).name, "_trigrad_pure_python_completion"
     script = f"""
         eval "$({name} completion bash)"
         complete -p {name}
-        COMP_WORDS=({name} train --schedule c) COMP_CWORD=3
+        COMP_WORDS=({name} train "$@") COMP_CWORD=$(($# + 1))
         {function} {name}
-        echo "${{COMPREPLY[@]}}"
+        printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     done = subprocess.run(
-        ["bash", "--norc", "-c", script],
+        ["bash", "--norc", "-c", script, "bash", *words],
         env=os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=120,
     )
-    named, offered = done.stdout.splitlines()
-    assert shlex.split(named)[-3:] == ["-F", function, name] and offered == "constant cosine"
+    named, *offered = done.stdout.splitlines()
+    assert shlex.split(named)[-3:] == ["-F", function, name] and offered == expected
     assert done.stderr == ""
 
 

@@ -229,6 +229,12 @@ def test_what_is_written_is_read():
             "[data]\nname = 'moons'\nsamples = true",
             "samples: a whole number is expected, got 'True'",
         ),
+        ("[data]\ncsv = ''\ntarget = 'c'", "[data] csv: the name of a file is expected, got ''"),
+        (
+            "[data]\nname = 'iris'\n[resumed]\nweights = ''",
+            "weights: the name of a file is expected",
+        ),
+        ("[data]\nname = moons", "Invalid value (at line 2, column 8): 'name = moons'"),
         (
             "[data]\ncsv = 'a'\nignore = [1]",
             "[data] ignore: a list of texts is expected, got '[1]'",
@@ -268,6 +274,12 @@ def test_a_file_that_is_no_configuration(text, message, folder):
                 file.write('\n[data]\nname = "moons"\n')
         configuration.read("a.toml")
     assert str(caught.value).startswith("a.toml: ") and message in str(caught.value)
+
+
+def test_a_file_with_a_byte_order_mark(folder):
+    """As editors on Windows write it."""
+    (folder / "a.toml").write_bytes(b'\xef\xbb\xbf[data]\r\nname = "iris"\r\n')
+    assert configuration.read("a.toml").source == Source("iris")
 
 
 def test_a_path_that_can_be_none(run, write):

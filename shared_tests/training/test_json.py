@@ -65,7 +65,7 @@ def error_of(done, code):
 @pytest.mark.parametrize(
     "args, message",
     [
-        (("train", "suns", "--json"), "'suns' is not one of"),  # Click says this
+        (("train", "moons", "--loss", "love", "--json"), "'love' is not one of"),  # Click says this
         (("train", "--json", "moons", "--lr", 0), "--lr 0.0: a finite number above 0"),
         (("predict", "--weights", "w", "--csv", "ü.csv", "--json"), "w: no such file"),
     ],

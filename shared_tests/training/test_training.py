@@ -316,6 +316,21 @@ def test_save_and_predict(run, folder, flowers):
     assert printed.succeeded() == (folder / "predicted.csv").read_text()
 
 
+def test_the_folder_of_a_run_stands_for_its_weights(run, write, folder, undrawn):
+    args = ("train", "moons", "--samples", 20, "--epochs", 1, "--out")
+    run(*args, "first").succeeded()
+    run(*args, "second", "--resume", "first").succeeded()
+    assert checkpoint.read(os.path.join("second", "weights.safetensors")).epochs == 2
+    table = write("a.csv", "x,y\n0.5,-1\n")
+    predicted = [
+        run("predict", "--csv", table, "--weights", path).succeeded()
+        for path in ("second", os.path.join("second", "weights.safetensors"))
+    ]
+    assert predicted[0] == predicted[1]
+    missing = os.path.join(".", "weights.safetensors")
+    assert run("train", "moons", "--resume", ".").failed() == f"{missing}: no such file"
+
+
 def test_predict_finds_columns_by_name(run, write, folder, flowers):
     run("train", "--csv", flowers, "--target", "species", "--no-out", "--save", "w").succeeded()
     with open(flowers, newline="") as file:

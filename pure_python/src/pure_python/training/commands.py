@@ -7,6 +7,8 @@ import importlib
 import io
 import json
 import os
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +16,14 @@ from typing import Any
 
 import click
 import numpy as np
-from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+)
 
 from pure_python.state.files import write_whole
 
@@ -25,7 +34,29 @@ from .errors import INTERRUPTED, InputError, Stopped, failed, interrupted
 from .objective import LOSSES, Objective
 from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
-SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+class QuotingBash(BashComplete):
+    """Quotes names with spaces, such as those of columns. Click leaves that to the other shells."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+        items = super().get_completions(args, incomplete)
+        try:
+            shlex.split(os.environ["COMP_WORDS"])
+        except ValueError:  # the word stands in quotes already
+            return items
+        # All or none, since bash writes what they begin with alike.
+        if any(re.search(r"[^\w@%+=:,./-]", item.value) for item in items if item.type == "plain"):
+            for item in items:
+                item.value = shlex.quote(item.value)
+        return items
+
+
+SHELLS: dict[str, type[ShellComplete]] = {
+    "bash": QuotingBash,
+    "zsh": ZshComplete,
+    "fish": FishComplete,
+}
+add_completion_class(QuotingBash)  # under the name of the one that it extends
 # What training asks of an engine: its names in the interface.
 NEEDED = (
     "MLP SGD Adam AdamW no_grad hinge_loss mse_loss cross_entropy binary_cross_entropy_with_logits"
@@ -135,11 +166,28 @@ class Layers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return sizes
 
 
+class DatasetName(click.Choice):  # type: ignore[type-arg,unused-ignore]
+    """A data set by name. For a file in its place it is said how a file is given."""
+
+    def convert(self, text: Any, param: Any, ctx: Any) -> str:
+        if text not in datasets.NAMES:
+            raise InputError(
+                f"{shown(text)} is none of {', '.join(datasets.NAMES)}; "
+                "a file is --csv FILE --target COLUMN"
+            )
+        return str(text)
+
+
 class PathName(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A path as it is typed, which a shell completes with its own: `file` or `dir`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def convert(self, text: Any, param: Any, ctx: Any) -> str:
+        if text == "":  # as a shell gives for a variable that is not set
+            raise InputError(f"{param.opts[0]} '': a name is expected, got none")
+        return str(text)
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(incomplete, type=self.name)]
@@ -170,7 +218,7 @@ JSON = click.option(
 
 
 @command_line.command()
-@click.argument("dataset", required=False, metavar="[DATASET]", type=click.Choice(datasets.NAMES))
+@click.argument("dataset", required=False, metavar="[DATASET]", type=DatasetName(datasets.NAMES))
 @click.option(
     "--csv",
     "csv_path",
@@ -221,7 +269,12 @@ JSON = click.option(
     help="How much samples count: balanced, equal, or by class, such as yes=2,no=0.5.",
 )
 @click.option("--seed", type=int, help="Of weights, split and order.  [default: 1337]")
-@click.option("--resume", type=PathName("file"), metavar="FILE", help="Go on from a weights file.")
+@click.option(
+    "--resume",
+    type=PathName("file"),
+    metavar="FILE",
+    help="Go on from a weights file, or from the run in a folder.",
+)
 @click.option(
     "--config",
     type=PathName("file"),
@@ -291,6 +344,8 @@ def train(
         options = configuration.settings | given
         resume = resume or configuration.resume
         configuration.check_files(source.csv_path, resume)
+    if resume is not None:
+        resume = weights_in(resume)
     run = Run.prepare(
         backend_named(backend_name),
         source,
@@ -314,13 +369,13 @@ def train(
     return 0
 
 
-@command_line.command()
+@command_line.command(short_help="Apply saved weights to a CSV file.")
 @click.option(
     "--weights",
     type=PathName("file"),
     metavar="FILE",
     required=True,
-    help="Weights written by train.",
+    help="Weights written by train, or the folder of a run.",
 )
 @click.option(
     "--csv",
@@ -351,6 +406,7 @@ def predict(backend_name: str, weights: str, csv_path: str, out: str | None, as_
       predict --weights flowers.safetensors --csv more-flowers.csv --out predicted.csv
       predict --weights flowers.safetensors --csv more-flowers.csv --json
     """
+    weights = weights_in(weights)
     saved = checkpoint.read(weights)
     table, inputs = datasets.rows_to_predict(csv_path, saved.features)
     if out is not None:
@@ -379,6 +435,11 @@ def predict(backend_name: str, weights: str, csv_path: str, out: str | None, as_
         share = f"{100 * agreement:.1f} % of {len(labels)} rows"
         click.echo(f"{share} agree with column {shown(saved.target_name)}", err=True)
     return 0
+
+
+def weights_in(path: str) -> str:
+    """The weights file at a path: for the folder of a run, the one in it."""
+    return os.path.join(path, earlier.WEIGHTS) if os.path.isdir(path) else path
 
 
 def _agreement(saved: checkpoint.Checkpoint, table: Table, labels: list[str]) -> float | None:
@@ -495,7 +556,7 @@ def compare(names: tuple[str, ...], folder: str, as_json: bool) -> int:
     return 0
 
 
-@command_line.command()
+@command_line.command(short_help="Print what makes a shell complete what is typed.")
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 @VERSION
 @click.pass_obj

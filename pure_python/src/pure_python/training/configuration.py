@@ -163,7 +163,7 @@ def read(path: str) -> Configuration:
     record = seen_from(os.curdir, _tables(path), os.path.dirname(os.path.realpath(path)))
     settings = _settings(path, record.get("settings", {}))
     resumed = record.get("resumed", {})
-    if not isinstance(resumed.get("weights", ""), str):
+    if resumed and (not isinstance(resumed.get("weights"), str) or not resumed["weights"]):
         raise InputError(f"{path}: [resumed] weights: the name of a file is expected")
     return Configuration(
         path, _source(path, record["data"]), settings, resumed.get("weights"), record
@@ -175,7 +175,7 @@ def seen_from(there: str, record: Mapping[str, Any], here: str = os.curdir) -> d
     seen = dict(record)
     for table, name, _ in PATHS:
         path = seen.get(table, {}).get(name)
-        if not isinstance(path, str) or os.path.isabs(path):
+        if not isinstance(path, str) or path == "" or os.path.isabs(path):
             continue
         # Of folders that are links `..` leads elsewhere: theirs are the paths without links.
         path = os.path.join(os.path.realpath(here), path)
@@ -186,18 +186,24 @@ def seen_from(there: str, record: Mapping[str, Any], here: str = os.curdir) -> d
 
 
 def _tables(path: str) -> dict[str, Any]:
+    text = ""
     try:
         with open_regular(path) as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ValueError("too large for a configuration")
-        record = tomllib.loads(content.decode())
+        text = content.decode("utf-8-sig")  # editors on Windows may begin it with a mark
+        record = tomllib.loads(text)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a configuration in TOML: {first_line(error)}") from None
+        where = re.search(r"at line (\d+)", str(error)) if text else None
+        line = f": {shown(text.split(chr(10))[int(where[1]) - 1].strip())}" if where else ""
+        raise InputError(
+            f"{path}: not a configuration in TOML: {first_line(error)}{line}"
+        ) from None
     for name, entry in record.items():
         if name not in TABLES:
             raise _misplaced(path, None, name, TABLES)
@@ -232,6 +238,8 @@ def _source(path: str, entries: dict[str, Any]) -> Source:
         if type(entry) is not DATA[key] or not texts:
             words = "a list of texts" if DATA[key] is list else WORDS[DATA[key]]
             raise InputError(f"{path}: [data] {key}: {words} is expected, got {shown(str(entry))}")
+    if entries.get("csv") == "":
+        raise InputError(f"{path}: [data] csv: the name of a file is expected, got ''")
     name, samples = entries.get("name"), entries.get("samples")
     if name is not None and name not in NAMES:
         raise InputError(
