@@ -31,7 +31,8 @@ def copy_of_the_engine(folder: Path) -> Path:
 def append(code: str):
     def plant(package: Path) -> None:
         with open(package / "__init__.py", "a", encoding="utf-8") as file:
-            file.write("\n\nimport math\n\n" + code)
+            # What is loaded on demand is no name of the module before somebody asks for it.
+            file.write("\n\nimport math\n\nfrom faulty.graph import draw_dot, trace\n\n" + code)
 
     return plant
 
