@@ -1,5 +1,6 @@
 """Ctrl-C ends a run cleanly and keeps what was learnt."""
 
+import gc
 import os
 import re
 import signal
@@ -213,3 +214,18 @@ def test_ctrl_c_while_the_demo_draws(folder, monkeypatch, capsys):
     monkeypatch.setattr("pure_python.training.demonstration.moons_figure", interrupted)
     assert demo.main(["--backend=pure_python", "--out=out", "--epochs=1"]) == 130
     assert capsys.readouterr().err == "error: stopped by Ctrl-C; what was learnt is kept in out\n"
+
+
+def test_ctrl_c_ends_the_playground_and_its_line(terminal, monkeypatch):
+    """Also in its first moment, when its server has only been made."""
+
+    def interrupted(server, sockets):
+        coroutine = server.serve(sockets)
+        assert coroutine is not None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("uvicorn.Server.run", interrupted)
+    with terminal() as shown:
+        assert cli.main("pure_python", ["playground", "--no-open"]) == 0
+    gc.collect()  # a warning that nobody awaits the coroutine would be an error
+    assert shown[0].endswith("or with Ctrl-C.\r\n\r\n"), "the shell goes on below the ^C"

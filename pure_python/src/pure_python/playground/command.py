@@ -6,6 +6,7 @@ import contextlib
 import socket
 import sys
 import threading
+import warnings
 import webbrowser
 
 import uvicorn
@@ -51,10 +52,16 @@ def serve(backend: str, port: int, opens: bool) -> None:
             timeout_graceful_shutdown=10,  # for the processes of pages to end on a busy machine
         )
     )
-    with contextlib.suppress(KeyboardInterrupt):  # the ordinary way to end it
-        print(f"The playground is at {address}", flush=True)
-        print("It ends when its page is closed, or with Ctrl-C.", flush=True)
-        if opens:
-            # A browser that starts may keep this waiting.
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        server.run(sockets=[listening])
+    with warnings.catch_warnings(), contextlib.closing(listening):
+        # Ctrl-C may come when uvicorn has made its coroutine and not begun it.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        try:
+            print(f"The playground is at {address}", flush=True)
+            print("It ends when its page is closed, or with Ctrl-C.", flush=True)
+            if opens:
+                # A browser that starts may keep this waiting.
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            server.run(sockets=[listening])
+        except KeyboardInterrupt:  # the ordinary way to end it
+            if sys.stdout.isatty():
+                print()  # the end of the line in which the terminal shows ^C
