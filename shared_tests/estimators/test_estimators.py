@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import io
 import json
 import os
@@ -94,6 +95,14 @@ def test_pipelines_cross_validation_and_grid_search(backend):
     search = GridSearchCV(pipeline, grid, cv=2).fit(X[::2], y[::2])
     assert search.best_params_ in search.cv_results_["params"]
     assert search.score(X, y) > 0.9
+
+
+def test_help_says_what_each_parameter_does(kind):
+    """In IPython, `MLPClassifier?` shows the docstring of __init__ below the signature."""
+    text = inspect.getdoc(kind.__init__)
+    explained = [name for line in text.splitlines() if ": " in line and line[0] != " "
+                 for name in line.partition(":")[0].split(", ")]  # fmt: skip
+    assert explained == list(inspect.signature(kind).parameters)
 
 
 def test_the_random_state_decides(kind):

@@ -152,6 +152,27 @@ class MultilayerPerceptron(BaseEstimator):
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
     ) -> None:
+        """What it learns, and how; the names and meanings are scikit-learn's.
+
+        hidden_layer_sizes: of each hidden layer the number of its neurons; () for none.
+        activation: of the hidden layers: relu, tanh, sigmoid (logistic), linear (identity) and others.
+        solver: adam or sgd.
+        alpha: how strongly weights and biases are pulled to zero; 0 for not at all.
+        batch_size: samples a step; "auto": all, at most 32.
+        learning_rate_init: how far a step goes.
+        max_iter: epochs at most.
+        shuffle: whether each epoch takes the samples in an order of its own.
+        random_state: a whole number for the same result each time, a RandomState, or None.
+        tol: a loss, or with early_stopping a score, is better if it is so by more than this.
+        warm_start: whether fit goes on with the network that is there.
+        momentum, nesterovs_momentum: of sgd: how much of the last step the next one takes, and
+            whether it looks ahead by it.
+        early_stopping: whether to hold samples out, and to keep the weights that were best on them.
+        validation_fraction: the part of the samples to hold out.
+        beta_1, beta_2, epsilon: of adam: how long it remembers gradients and their squares, and
+            what keeps it from dividing by zero.
+        n_iter_no_change: epochs without a better one after which learning ends.
+        """
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
