@@ -3,7 +3,9 @@
 import contextlib
 import csv
 import json
+import logging
 import os
+import subprocess
 import sys
 import time
 
@@ -133,6 +135,20 @@ def test_no_hidden_layer_and_no_held_out_samples(run, folder):
     printed = run("train", "iris", *args).succeeded()
     assert "4-3" in printed and "held-out" not in printed
     assert metrics(folder / "out")["held_out_accuracy"] is None
+
+
+def test_where_nothing_is_drawn_no_library_is_waited_for():
+    """It takes a third of the time that a short run takes."""
+    code = "import sys, pure_python.training.run; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"matplotlib", "sklearn"} & set(done.stdout.split())
+
+
+def test_no_word_of_the_library_that_draws(run):
+    """Such as that it lists the fonts: standard error has one line, or an object."""
+    logging.getLogger("matplotlib").setLevel(logging.NOTSET)
+    run("--help").succeeded()
+    assert not logging.getLogger("matplotlib.font_manager").isEnabledFor(logging.WARNING)
 
 
 def test_no_out_writes_nothing(run, folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -61,6 +62,8 @@ def with_libraries(
             f'or in a checkout "./pure_python[{extra}]"'
         )
         return failed(message, 2, as_json)
+    # Else it tells on standard error that it lists the fonts, or finds no folder for its settings.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         return program()
     except KeyboardInterrupt:  # before the program could see to it: libraries take a second to load

@@ -332,7 +332,7 @@ def train(
       train --config runs/digits/run.toml
       train digits --epochs 5 --json
     """
-    from .run import Run  # draws, which takes a while to load: not needed where a line is completed
+    from .run import Run  # with a library for the terminal, which completing a line needs not
 
     if out is not None and no_out:
         raise InputError("--out and --no-out exclude each other")

@@ -20,7 +20,7 @@ import numpy as np
 
 from pure_python.state.files import write_whole
 
-from . import checkpoint, figures, limits
+from . import checkpoint, limits
 from .configuration import FILE, Configuration, Source, as_toml, seen_from
 from .csv_files import printable, shown
 from .datasets import Dataset, Scaling, Split, split
@@ -272,14 +272,16 @@ class Run:
             f"# Paths are relative to its folder.\n{record}"
         )
         write_whole(folder / FILE, lambda file: file.write(text.encode()))
+        self._draw(folder)
+        self.written.append(f"{folder}{os.sep}")
+
+    def _draw(self, folder: Path) -> None:
+        from . import figures  # takes a while to load: not needed where nothing is drawn
+
         figures.save(
             figures.loss_curve(self.trainer.history, f"{self.title}: loss and accuracy"),
             folder / "loss.png",
         )
-        self._write_decisions(folder)
-        self.written.append(f"{folder}{os.sep}")
-
-    def _write_decisions(self, folder: Path) -> None:
         name, inputs, targets = self.judged()
         outputs = self.decide(inputs)
         chosen = self.trainer.objective.chosen(outputs)
