@@ -2,6 +2,7 @@
 
 import inspect
 import traceback
+from collections.abc import Iterator
 
 import pytest
 
@@ -36,11 +37,108 @@ def words_of(error: Exception) -> str:
 
 @pytest.mark.parametrize("bad", BAD_INPUTS, ids=lambda case: f"{case.rule} {case.name}")
 def test_a_traceback_ends_where_a_user_can_look(backends, bad):
-    """Not in a .pyx file, which is not there where cython_core is installed."""
+    """At the user's line, or in Python code that was called there; not in a .pyx file, which is not
+    there where cython_core is installed, nor in what checks the arguments of compiled code.
+    """
     (compiled,) = [backend for backend in backends if backend.name == "cython_core"]
     if bad.applies_to(compiled):
         frames = traceback.extract_tb(refusal(compiled, bad).__traceback__)
         assert frames and all(frame.filename.endswith(".py") for frame in frames), frames
+        below = [frame.name for frame in frames if "/pure_python/" in frame.filename]
+        assert not below or below[0] in CALLABLES, frames
+
+
+# Calls that do not fit -----------------------------------------------------------------------
+
+# Of every function and method, but those that Python itself calls: (class or "", name).
+CALLS = [("", name) for name, thing in vars(interface_stub).items() if inspect.isfunction(thing)]
+CALLS += [
+    (owner, name)
+    for owner, stub in vars(interface_stub).items()
+    if inspect.isclass(stub)
+    for name, thing in vars(stub).items()
+    if inspect.isfunction(thing) and (name[:2] != "__" or name in ("__init__", "__call__"))
+]
+CALLABLES = {name for _, name in CALLS if name[:2] != "__"}
+
+OBJECTS = {
+    "Value": lambda m: m.Value(1.0),
+    "Vector": lambda m: m.Vector([1.0]),
+    "Neuron": lambda m: m.Neuron(2),
+    "Layer": lambda m: m.Layer(2, 1),
+    "MLP": lambda m: m.MLP(2, [1]),
+    "Net": lambda m: m.Net(2, [1]),
+    "SGD": lambda m: m.SGD([m.Value(1.0)], 0.1),
+    "Adam": lambda m: m.Adam([m.Value(1.0)]),
+    "AdamW": lambda m: m.AdamW([m.Value(1.0)]),
+    "Tape": lambda m: m.Tape(m.Value(1.0) + 1.0),
+}
+
+
+def misfits(signature: inspect.Signature) -> Iterator[tuple[tuple, dict]]:
+    """Arguments that a function does not take: too few, too many, unknown, given twice."""
+    names = list(signature.parameters)
+    for by_place, by_name in (
+        ((), {}),
+        ((1,), {}),
+        ((1,) * (len(names) + 1), {}),
+        ((1,) * (len(names) + 3), {}),
+        ((), {"nonsense": 1}),
+        ((1,) * len(names), {"nonsense": 1}),
+        ((1,), {name: 1 for name in names}),
+        ((), {f"{name}_": 1 for name in names[-1:]}),
+    ):
+        try:
+            signature.bind(*by_place, **by_name)
+        except TypeError:
+            yield by_place, by_name
+
+
+def by_place(called) -> list[str]:
+    parameters = inspect.signature(called).parameters.values()
+    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+@pytest.mark.parametrize(("owner", "name"), CALLS, ids=lambda part: part or "function")
+def test_the_same_words_for_calls_that_do_not_fit(backends, owner, name):
+    """They are Python's, and name the function, its class and the argument."""
+    said = {}
+    for backend in backends:
+        m = backend.module
+        if not owner or name == "__init__":
+            called, wanted = getattr(m, owner or name), getattr(interface_stub, owner or name)
+        else:
+            called = getattr(OBJECTS[owner](m), name)
+            wanted = getattr(OBJECTS[owner](interface_stub), name)
+        if by_place(called) != by_place(wanted):
+            assert backend.arrays, f"{backend.name}: {inspect.signature(called)}"
+            continue  # the tensor extension takes more
+        for arguments, keywords in misfits(inspect.signature(wanted)):
+            with pytest.raises(TypeError) as caught:
+                called(*arguments, **keywords)
+            where, _, words = str(caught.value).partition("() ")
+            defined_in, _, function = where.rpartition(".")
+            made_by = "__new__" if name == "__init__" else called.__name__
+            assert function in (name, made_by), caught.value
+            bases = [base.__name__ for base in getattr(m, owner).__mro__] if owner else [""]
+            assert defined_in in bases, caught.value
+            said.setdefault((arguments, *keywords), {})[backend.name] = words
+    assert said
+    for call, words in said.items():
+        assert len(set(words.values())) == 1, f"{call}: {words}"
+
+
+@pytest.mark.parametrize("owner", ["Value", "Vector", "Tape"])
+def test_methods_of_compiled_classes_look_at_what_they_are_called_on(owner):
+    """They read its memory."""
+    cls = getattr(cython_core, owner)
+    for other in (3, object(), cython_core.no_grad(), OBJECTS[owner](pure_python)):
+        for name, method in vars(cls).items():
+            if callable(method) and name != "__new__":
+                with pytest.raises(TypeError):
+                    method(other)
+    with pytest.raises(TypeError, match=r"Value\.exp\(\) is a method of Value, got 3 \(int\)"):
+        cython_core.Value.exp(3)
 
 
 def test_help_of_the_compiled_classes_is_that_of_python():

@@ -91,9 +91,9 @@ cdef extern from *:
         void (*tp_dealloc)(PyObject *) noexcept
         PyObject *(*tp_alloc)(TypeObject *, Py_ssize_t) except NULL
         void (*tp_free)(void *) noexcept
-        PyObject *(*tp_vectorcall)(PyObject *, PyObject *const *, size_t, PyObject *) except NULL
+        PyObject *(*tp_vectorcall)(PyObject *, PyObject *const *, size_t, PyObject *) noexcept
     Py_ssize_t vectorcall_count(size_t) noexcept
-    PyObject *type_call(PyObject *, PyObject *const *, size_t, PyObject *) except NULL
+    PyObject *type_call(PyObject *, PyObject *const *, size_t, PyObject *) noexcept
     bint unlikely(bint) noexcept nogil
     void *region_memory(size_t, bint) noexcept nogil
     void region_release(void *, size_t) noexcept nogil

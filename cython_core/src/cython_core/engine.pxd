@@ -291,6 +291,7 @@ cdef extern from *:
     int go_deeper() except -1
     void come_back() noexcept
 
+cdef int check_calls(object functions) except -1
 cdef Py_ssize_t moves_of_leaves() noexcept
 cdef Cell *checked_cell(object value) except NULL
 cdef int clear_grad(object value) except -1

@@ -17,7 +17,7 @@ from numbers import Complex, Real
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetString
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsDouble
 from cpython.pythread cimport (
@@ -47,6 +47,7 @@ include "operations.pxi"
 include "blocks.pxi"
 include "vectors.pxi"
 include "tape.pxi"
+include "calls.pxi"
 
 # ---------------------------------------------------------------------------------------------
 # Numbers
@@ -112,8 +113,7 @@ class no_grad(ContextDecorator):
     It holds for the thread and the asynchronous task that entered it, and for tasks started inside.
     """
 
-    def __init__(self):
-        self._block = Block()
+    _block = Block()  # of one that was not entered: never open
 
     def __enter__(self):
         global no_grad_blocks
@@ -1730,14 +1730,14 @@ cdef PyObject *value_call(
         value = leaf(as_float(<object>arguments[0]))
         hold(<PyObject *>value)
         return <PyObject *>value
-    return type_call(kind, arguments, count, names)
+    return make(kind, arguments, count, names)
 
 
 # The slots of the type that are ours: its memory, freeing without recursion, the operators.
 value_type = <TypeObject *><PyObject *>Value
 value_type.tp_alloc = value_alloc
 value_type.tp_dealloc = value_dealloc
-value_type.tp_vectorcall = value_call
+value_type.tp_vectorcall = <vectorcallfunc>value_call
 add_methods = value_type.tp_as_number.nb_add
 subtract_methods = value_type.tp_as_number.nb_subtract
 multiply_methods = value_type.tp_as_number.nb_multiply
@@ -1775,6 +1775,7 @@ def elementwise(int code):
     method.__name__ = name
     method.__qualname__ = f"Vector.{name}"
     method.__doc__ = f"Value.{name} of each element."
+    check_calls([method])
     return method
 
 
@@ -2924,3 +2925,13 @@ cdef list flattened(object numbers):
         else:
             flat.append(row)
     return flat
+
+
+# How all of this is called: calls.pxi says why.
+check_calls(vars(no_grad).values())
+enter_by(vars(Value).values(), <vectorcallfunc>call_on_value)
+enter_by(vars(Vector).values(), <vectorcallfunc>call_on_vector)
+enter_by(vars(Tape).values(), <vectorcallfunc>call_on_tape)
+make_vector = (<TypeObject *><PyObject *>Vector).tp_vectorcall
+(<TypeObject *><PyObject *>Vector).tp_vectorcall = <vectorcallfunc>make
+(<TypeObject *><PyObject *>Tape).tp_vectorcall = <vectorcallfunc>make

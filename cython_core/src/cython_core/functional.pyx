@@ -10,9 +10,9 @@ from operator import index as as_index
 from cython_core.engine cimport (
     ATTENTION, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HINGE_LOSS, LINEAR, LOG_SOFTMAX, LOGSUMEXP,
     LOGSUMEXP_OF_ROWS, MEAN, MSE_LOSS, RMS_NORM, SOFTMAX, Arguments, Code, Numbers,
-    Value, Vector, all_scalars, arguments_of, as_float, come_back, describe, dot_product,
-    flat_vector, go_deeper, is_sequence, numbers_among, record_block, record_fused, take_rows,
-    vector, width_of,
+    Value, Vector, all_scalars, arguments_of, as_float, check_calls, come_back, describe,
+    dot_product, flat_vector, go_deeper, is_sequence, numbers_among, record_block, record_fused,
+    take_rows, vector, width_of,
 )
 
 __all__ = [
@@ -384,3 +384,6 @@ cdef int same_count(str what, Py_ssize_t a, Py_ssize_t b) except -1:
     if a == 0:
         raise ValueError(f"{what} needs at least one prediction, got none")
     return 0
+
+
+check_calls(list(globals().values()))

@@ -4,8 +4,8 @@ import math
 import random
 
 from cython_core.engine cimport (
-    Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, clear_grad,
-    is_sequence, one_through_layers, through_layers, vector,
+    Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, check_calls,
+    clear_grad, is_sequence, one_through_layers, through_layers, vector,
 )
 
 from pure_python.state import Module, chosen, sizes_of, whole
@@ -336,3 +336,6 @@ cdef object whole_batch(Stack stack, Arguments inputs, Numbers numbers, Py_ssize
             return vector(tuple(rows))
         inputs.push(NULL, 0.0, 0, numbers.count)
     return through_layers(stack.layers, inputs, numbers, samples, True)
+
+
+check_calls([f for kind in (Parametric, Neuron, Layer, MLP) for f in vars(kind).values()])

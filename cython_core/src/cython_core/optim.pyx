@@ -8,7 +8,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from cython_core.engine cimport (
-    Cell, Value, Vector, checked_cell, data_place, grad_place, moves_of_leaves, scalars_of,
+    Cell, Value, Vector, check_calls, checked_cell, data_place, grad_place, moves_of_leaves,
+    scalars_of,
 )
 
 from pure_python.state import OptimizerState
@@ -273,3 +274,6 @@ class AdamW(Adam):
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
         super().__init__(params, lr, betas, eps, weight_decay)
+
+
+check_calls([f for kind in (Optimizer, SGD, Adam, AdamW) for f in vars(kind).values()])
