@@ -69,3 +69,20 @@ def test_no_digit_is_left_out_of_a_table_that_does_not_fit(terminal, monkeypatch
     with terminal() as shown:
         show_table("runs", header, [row])
     assert "  ".join(row) in shown[0].splitlines() and "│" not in shown[0]
+
+
+def test_columns_that_can_be_spared_make_room(terminal, monkeypatch, capsys):
+    """One after the other, as many as it takes; a pipe gets all."""
+    header, row = ["run", "began", "loss", "time"], ["a" * 30, "2026-01-02", "0.25", "1.5 s"]
+    shown_at = {}
+    for width in (80, 60, 45, 40):
+        monkeypatch.setenv("COLUMNS", str(width))
+        with terminal() as shown:
+            show_table("runs", header, [row], spare=("began", "time"))
+        shown_at[width] = ESCAPE.sub("", shown[0])
+    assert "no room" not in shown_at[80] and all(text in shown_at[80] for text in (*header, *row))
+    assert "runs (no room for began)" in shown_at[60] and "│ 1.5 s │" in shown_at[60]
+    assert "runs (no room for began, time)" in shown_at[45] and "│ 0.25 │" in shown_at[45]
+    assert "a" * 30 + "  0.25" in shown_at[40], "what cannot be spared is shown all the same"
+    show_table("runs", header, [row], spare=("began", "time"))
+    assert "  ".join(row) in capsys.readouterr().out

@@ -511,7 +511,8 @@ def list_runs(folder: str, as_json: bool) -> int:
         return 0
     if found:
         rows = [earlier.listed(run, folder) for run in found]
-        show_table(f"{len(found)} in {folder}, the newest first", earlier.HEADER, rows)
+        title = f"{len(found)} in {folder}, the newest first"
+        show_table(title, earlier.HEADER, rows, earlier.SPARE)
     else:
         click.echo(f"no runs in {folder}")
     for path, fault in damaged:

@@ -167,6 +167,8 @@ def results(runs: Sequence[Earlier]) -> dict[str, list[Any]]:
 # As text -------------------------------------------------------------------------------------------
 
 HEADER = ["run", "began", "data", "backend", "loss", "training", "held out", "time"]
+# What goes first where a terminal has no room: the names that runs are given tell most of it.
+SPARE = ("began", "backend", "time", "data")
 
 
 def listed(run: Earlier, folder: str) -> list[str]:

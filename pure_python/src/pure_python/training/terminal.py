@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -103,10 +104,25 @@ def show_summary(title: str, rows: list[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def show_table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Print a table with a header; columns but the first are aligned to the right."""
+def show_table(
+    title: str, header: list[str], rows: list[list[str]], spare: Sequence[str] = ()
+) -> None:
+    """Print a table with a header; columns but the first are aligned to the right.
+
+    spare: columns that are left out, the first of them first, where a terminal has no room.
+    """
     console = Console()
     widths = [max(len(row[j]) for row in [header, *rows]) for j in range(len(header))]
+    left_out: list[str] = []
+    for name in spare:
+        if not draws(sys.stdout) or sum(widths) + 3 * len(widths) + 1 <= console.width:
+            break
+        j = header.index(name)
+        header, *rows = ([*row[:j], *row[j + 1 :]] for row in [header, *rows])
+        del widths[j]
+        left_out.append(name)
+    if left_out:
+        title += f" (no room for {', '.join(left_out)})"
     # Squeezed, a table would leave out digits: then its lines go on at the edge of the terminal.
     if not draws(sys.stdout) or sum(widths) + 3 * len(widths) + 1 > console.width:
         print(title)
