@@ -128,17 +128,32 @@ def test_the_same_words_for_calls_that_do_not_fit(backends, owner, name):
         assert len(set(words.values())) == 1, f"{call}: {words}"
 
 
-@pytest.mark.parametrize("owner", ["Value", "Vector", "Tape"])
-def test_methods_of_compiled_classes_look_at_what_they_are_called_on(owner):
+HEAP_TYPE = 1 << 9  # of PyTypeObject.tp_flags: a class of Python's own kind, no compiled one
+COMPILED = {
+    f"{module.__name__}.{name}": cls
+    for module in (cython_core.engine, cython_core.functional, cython_core.nn, cython_core.optim)
+    for name, cls in vars(module).items()
+    if inspect.isclass(cls) and cls.__module__ == module.__name__
+    if not cls.__flags__ & HEAP_TYPE
+}
+
+
+@pytest.mark.parametrize("where", COMPILED)
+def test_methods_of_compiled_classes_look_at_what_they_are_called_on(where):
     """They read its memory."""
-    cls = getattr(cython_core, owner)
-    for other in (3, object(), cython_core.no_grad(), OBJECTS[owner](pure_python)):
-        for name, method in vars(cls).items():
-            if callable(method) and name != "__new__":
+    others = (None, 3, object(), cython_core.no_grad(), pure_python.Value(1.0))
+    for name, method in vars(COMPILED[where]).items():
+        if callable(method) and name != "__new__":
+            for other in others:
                 with pytest.raises(TypeError):
                     method(other)
-    with pytest.raises(TypeError, match=r"Value\.exp\(\) is a method of Value, got 3 \(int\)"):
+
+
+def test_a_method_called_on_something_else_says_what_it_is_of():
+    with pytest.raises(TypeError, match=r"^Value\.exp\(\) is a method of Value, got 3 \(int\)$"):
         cython_core.Value.exp(3)
+    with pytest.raises(TypeError, match=r"^Vector\.exp\(\) is a method of Vector, got None"):
+        cython_core.Vector.exp(None)
 
 
 def test_help_of_the_compiled_classes_is_that_of_python():

@@ -245,6 +245,9 @@ class Writer:
         if not callable(thing) and self.random.random() < 0.8:
             return "other", f"{owner}.{attribute}"
         gives = kind if kind in ("Value", "Vector") else "other"
+        if r < 0.75 and callable(thing):  # of the class, so that anything can be its self
+            path = f"{there.homes[kind]}.{kind}.{attribute}"
+            return gives, f"{path}({self.arguments(['self', *arguments])})"
         return gives, f"{owner}.{attribute}({self.arguments(arguments)})"
 
     def called(self, name: str, path: str, thing: Any) -> str:
@@ -259,6 +262,9 @@ class Writer:
             given.append(self.argument(name))
         if self.random.random() < 0.03:
             given.append(self.anything())
+        if self.random.random() < 0.05:
+            name = self.random.choice([*names, "unknown"])
+            given.append(f"{name}={self.argument(name)}")
         return ", ".join(given)
 
     def argument(self, name: str) -> str:

@@ -440,9 +440,6 @@ cdef class Perceptrons:
         free(self.weights)
         free(self.offsets)
 
-    def __reduce__(self):
-        return Perceptrons, (self.rows, self.biases, self.activation)
-
     cdef str activation_name(self):
         """As the operation is called: "" for a linear layer."""
         if self.code == UNSET:
@@ -760,6 +757,14 @@ cdef class Perceptrons:
                 give(self.offsets[j], g)
                 after_work(&done, n_in)
         return 0
+
+
+# Not as a method __reduce__, which Python would call on anything.
+def made_from(Perceptrons layer not None):
+    return Perceptrons, (layer.rows, layer.biases, layer.activation)
+
+
+copyreg.pickle(Perceptrons, made_from)
 
 
 cdef bint are_free(Arguments inputs) noexcept:

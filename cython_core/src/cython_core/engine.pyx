@@ -6,6 +6,7 @@ many operands, the backward pass, Value, Vector and Tape. Memory is in arena.pxi
 operations in operations.pxi, and how it all is laid out in engine.pxd.
 """
 
+import copyreg
 import os
 import reprlib
 import sys
@@ -1768,10 +1769,13 @@ cdef enum:
 def elementwise(int code):
     """The method of Vector that applies an operation of one operand to every scalar."""
 
-    def method(Vector self) -> Vector:
-        return each(self, code, 0.0)
-
     name = UNARY_NAMES[code - FIRST_NODE]
+
+    def method(self) -> Vector:
+        if not isinstance(self, Vector):
+            raise TypeError(f"Vector.{name}() is a method of Vector, got {describe(self)}")
+        return each(<Vector>self, code, 0.0)
+
     method.__name__ = name
     method.__qualname__ = f"Vector.{name}"
     method.__doc__ = f"Value.{name} of each element."
