@@ -405,7 +405,8 @@ def install(
     if backends:
         # All depend on pure_python, so it is named with them and comes from this checkout.
         folders = dict.fromkeys(["pure_python", *backends])
-        sources = [f"./{folder}[{extras}]" for folder in folders]
+        wanted = f"[{extras}]" if extras else ""
+        sources = [f"./{folder}{wanted}" for folder in folders]
         state = digest(folders)
         if installed.get(", ".join(sources)) != state:
             # pip takes a version number that it knows for the code that it knows.
