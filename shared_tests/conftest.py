@@ -200,6 +200,7 @@ def pytest_collection_modifyitems(config, items):
     """Drop the cases that mean something else in a backend, such as `Value([1.0])` where it is an
     array.
     """
+    check_backends_of_folders(config, items)
     items[:] = [item for item in items if applies(**getattr(item, "callspec", no_params).params)]
     compared = [item for item in items if item.get_closest_marker("pytorch")]
     if config.getoption("--without-pytorch"):
@@ -211,6 +212,21 @@ def pytest_collection_modifyitems(config, items):
             f"PyTorch is not installed, and {len(compared)} tests compare with it. Install it "
             "(python -m pip install torch), or run what needs none with --without-pytorch"
         )
+
+
+def check_backends_of_folders(config, items):
+    """UsageError for a folder that was named, or a file of it, and needs more than --backend says.
+
+    Folders that were not named are left out above.
+    """
+    names = {backend.name for backend in config.stash[BACKENDS]}
+    for folder, needs in NEEDS.items():
+        missing = sorted(needs - names)
+        if missing and any(ROOT / folder in item.path.parents for item in items):
+            raise pytest.UsageError(
+                f"shared_tests/{folder} needs {' and '.join(missing)} too: leave out --backend, or add "
+                + " ".join(f"--backend {name}" for name in missing)
+            )
 
 
 no_params = SimpleNamespace(params={})

@@ -117,7 +117,10 @@ def test_examples_print_what_the_page_says(page, backend, tmp_path, monkeypatch)
         with contextlib.redirect_stdout(printed):
             exec(program, names)
         if expected is not None:
-            assert rounded(printed.getvalue()) == rounded(expected), f"{page.name}, line {line}"
+            got = printed.getvalue()
+            assert rounded(got) == rounded(expected), (
+                f"{page.name}, line {line}, prints\n{got}\nThe page says\n{expected}"
+            )
 
 
 # Commands ------------------------------------------------------------------------------------

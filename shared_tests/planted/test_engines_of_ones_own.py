@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cases.suite_runs import run_suite
+from cases.suite_runs import SUITE, run_pytest, run_suite
 
 HALF_WRITTEN = '''
 class Value:
@@ -132,3 +132,14 @@ def test_a_module_in_a_package(tmp_path):
     (tmp_path / "lecture" / "week1.py").write_text(HALF_WRITTEN)
     run = run_suite(tmp_path, "lecture.week1", "value")
     assert "backend: lecture.week1 from " in run.text and "lecture.week1: value " in run.text
+
+
+def test_a_file_that_needs_other_backends(tmp_path):
+    """Named alone: a folder that a run is not about is left out of it without a word."""
+    file = str(SUITE.parent / "parity" / "test_threads.py")
+    run = run_pytest(tmp_path, file, "--backend", "pure_python", "--backend", "numpy_vectorized")
+    assert run.code == 4
+    assert (
+        "ERROR: shared_tests/parity needs cython_core too: leave out --backend, or add --backend "
+        "cython_core" in run.text
+    )
