@@ -13,6 +13,7 @@ import time
 import pytest
 from playwright.sync_api import TimeoutError
 
+from cases.contract import ACTIVATIONS
 from playground_pages import PATIENCE, started
 from pure_python.playground.points import generated
 from pure_python.playground.settings import Settings
@@ -153,6 +154,13 @@ def test_settings_change_while_it_runs(window, control, value, setting):
     w.wait_for(lambda: w.frame()["step"] > before + 5)
     assert w.frame()["backend"] == w.settings()["backend"] and w.ask("playground.state.running")
     assert w.page.input_value(control) == value
+
+
+def test_every_activation_can_be_chosen(window):
+    w = window("cython_core")
+    values = "[...document.getElementById('activation').options].map((o) => o.value)"
+    assert tuple(w.ask(values)) == ACTIVATIONS
+    assert w.page.input_value("#activation") == w.settings()["activation"] == "tanh"
 
 
 def test_another_seed_or_first_weights_begin_anew(window):

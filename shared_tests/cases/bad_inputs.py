@@ -7,6 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from cases.contract import ACTIVATIONS
+
 inf, nan = math.inf, math.nan
 
 
@@ -838,7 +840,6 @@ bad(
 
 # nn ------------------------------------------------------------------------------------------
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
 INITS = ("uniform", "xavier", "he")
 for name, make in {
     "Neuron": lambda m, **k: m.Neuron(2, **k),

@@ -14,6 +14,7 @@ from typing import Any
 
 from mpmath import mp, mpc, mpf
 
+from cases.contract import ACTIVATIONS
 from cases.numbers import floats
 from cases.operations import BINARY, UNARY
 from reference import torch
@@ -453,6 +454,19 @@ def layer(activation: str) -> ExactModel:
     )
 
 
+# The module of PyTorch that computes each.
+TORCH_ACTIVATIONS = {
+    "relu": torch.nn.ReLU,
+    "tanh": torch.nn.Tanh,
+    "sigmoid": torch.nn.Sigmoid,
+    "linear": torch.nn.Identity,
+    "leaky_relu": torch.nn.LeakyReLU,
+    "gelu": torch.nn.GELU,
+    "silu": torch.nn.SiLU,
+    "softplus": torch.nn.Softplus,
+}
+
+
 def network(x, tanh, sigmoid):
     hidden = perceptrons(x[:6], x[9:], tanh)
     return perceptrons(x[6:9], hidden, sigmoid)
@@ -508,10 +522,7 @@ MANY = (
         "cross_entropy", logits(6), lambda m, v: m.cross_entropy([v[:3], v[3:]], CLASSES), cross_entropy,
         lambda t: F.cross_entropy(t.reshape(2, 3), torch.tensor(CLASSES)),
     ),
-    *(
-        layer(activation)
-        for activation in "relu tanh sigmoid linear leaky_relu gelu silu softplus".split()
-    ),
+    *(layer(activation) for activation in ACTIVATIONS),
     ExactModel(
         "MLP, tanh and sigmoid", ordinary(11), lambda m, _: m.MLP(2, [2, 1], "tanh", "sigmoid"),
         lambda x: network(x, step_through("tanh"), step_through("sigmoid")),

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from cases.bad_inputs import ACTIVATIONS, of_chapter
+from cases.bad_inputs import of_chapter
+from cases.contract import ACTIVATIONS
 from cases.numbers import all_close, close, floats, nested, same, worst
 from cases.refusals import check_refusal
 from reference import torch

@@ -1,22 +1,12 @@
 """An operation stands in every table: of the contract, of the stub, and of the tests."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 import interface_stub as stub
 from cases import exact, operations
-
-CONTRACT = (Path(__file__).parents[2] / "docs/interface.md").read_text("utf-8")
-
-
-def rule(number: str) -> str:
-    found = re.search(
-        rf"^\*\*{re.escape(number)} .+?(?=^\*\*1)", CONTRACT, re.MULTILINE | re.DOTALL
-    )
-    assert found
-    return found[0]
+from cases.contract import rule
 
 
 def named(row) -> str:

@@ -4,20 +4,10 @@ import random
 
 import pytest
 
+from cases.contract import ACTIVATIONS
 from cases.numbers import same
 
 SIZES = (1, 2, 3, 5, 7, 8, 9, 16, 17, 24)
-ACTIVATIONS = (
-    "relu",
-    "relu",
-    "tanh",
-    "sigmoid",
-    "linear",
-    "leaky_relu",
-    "gelu",
-    "silu",
-    "softplus",
-)
 ODD_NUMBERS = (0.0, -0.0, 1e300, -1e-310, float("inf"), float("-inf"), float("nan"))
 
 
@@ -36,8 +26,8 @@ class Run:
         sizes = [draw.choice(SIZES) for _ in range(depth + 1)]
         self.model = m.MLP(
             sizes,
-            activation=draw.choice(ACTIVATIONS),
-            output_activation=draw.choice(ACTIVATIONS),
+            activation=draw.choice(("relu", *ACTIVATIONS)),
+            output_activation=draw.choice(("relu", *ACTIVATIONS)),
             seed=seed,
         )
         self.other = m.MLP([draw.choice(SIZES), sizes[0]], activation="relu", seed=seed + 1)

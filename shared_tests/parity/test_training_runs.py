@@ -5,10 +5,10 @@ import random
 
 import pytest
 
+from cases.contract import ACTIVATIONS
 from cases.moons import LOSSES, learning_rate, moons
 from cases.numbers import all_close, close, floats, same, worst
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
 OPTIMISERS = {
     "plain": None,
     "SGD": lambda m, p: m.SGD(p, lr=0.1, momentum=0.9, weight_decay=1e-3, nesterov=True),

@@ -266,7 +266,7 @@ def test_side_by_side(visitor):
     visitor.say("compare", on=True)
     visitor.until(lambda: visitor.state["comparing"])
     visitor.say("run", running=True)
-    names = visitor.hello["installed"]
+    names = visitor.hello["choices"]["backend"]
     visitor.until(lambda: all(visitor.frame(name)["step"] > 40 for name in names))
     assert {visitor.frame(name)["backend"] for name in names} == set(names)
     visitor.say("compare", on=False)

@@ -13,11 +13,12 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import weight_norm
 
+from cases.contract import ACTIVATIONS
+from cases.exact import TORCH_ACTIVATIONS
 from cases.numbers import floats, nested
 
 pytestmark = pytest.mark.pytorch
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
 X = [[0.5, -1.25, 2.0], [-0.75, 0.25, 1.5], [3.0, -0.5, -2.0]]
 
 
@@ -65,10 +66,8 @@ def test_an_mlp_in_pytorch_computes_the_same(backend, bridge, activation, n_out)
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_module_of_pytorch_computes_the_same_here(bridge, activation):
-    kinds = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "linear": nn.Identity}
-    kinds |= {"leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus}
     torch.manual_seed(0)
-    kind = kinds[activation]
+    kind = TORCH_ACTIVATIONS[activation]
     module = nn.Sequential(nn.Linear(3, 4), kind(), nn.Linear(4, 5), kind(), nn.Linear(5, 2))
     model = bridge.from_torch(module.double())
     assert (model.activation, model.output_activation) == (activation, "linear")

@@ -37,6 +37,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cases.contract import ACTIVATIONS
+
 from .record import record
 
 SECONDS = 30  # that a program may take before it counts as hanging
@@ -150,7 +152,7 @@ OTHERS = (
     *("endless", "deep(400)", "deep(3)", "m.no_grad()", "MLP.__new__(MLP)", "Adam.__new__(Adam)"),
 )
 SMALL = ("1", "2", "3", "1", "2", "0", "-1", "True", "None", "1.5", "'2'", "Whole(2)")
-WORDS = ("'relu'", "'tanh'", "'linear'", "'gelu'", "'sigmoid'", "'silu'", "'he'", "'xavier'", "'?'")
+WORDS = tuple(map(repr, (*ACTIVATIONS, "he", "xavier", "?")))
 OPERATORS = ("+", "-", "*", "/", "**", "@", "<", "<=", ">", ">=", "==", "//", "%", "in", "is")
 
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cases.exact import FUNCTIONS
+from cases.contract import ACTIVATIONS
+from cases.exact import FUNCTIONS, TORCH_ACTIVATIONS
 from numpy_vectorized import (
     MLP,
     SGD,
@@ -818,25 +819,13 @@ def torch_twin(model, activation):
     return torch.nn.Sequential(*parts)
 
 
-@pytest.mark.parametrize(
-    "name,activation",
-    [
-        ("relu", torch.nn.ReLU()),
-        ("tanh", torch.nn.Tanh()),
-        ("sigmoid", torch.nn.Sigmoid()),
-        ("linear", torch.nn.Identity()),
-        ("leaky_relu", torch.nn.LeakyReLU()),
-        ("gelu", torch.nn.GELU()),
-        ("silu", torch.nn.SiLU()),
-        ("softplus", torch.nn.Softplus()),
-    ],
-)
-def test_a_network_over_a_batch(name, activation):
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_a_network_over_a_batch(name):
     """Outputs, gradients of parameters and of inputs; one node a layer."""
     model = MLP(3, [5, 4, 2], activation=name, seed=3)
     for layer in model.layers:
         layer.bias.data = numbers(layer.bias.shape)
-    twin = torch_twin(model, activation)
+    twin = torch_twin(model, TORCH_ACTIVATIONS[name]())
     x = numbers((7, 3))
     v, t = Value(x), torch.tensor(x, requires_grad=True)
     y, u = model(v), twin(t)
@@ -1081,9 +1070,7 @@ def test_float32_stays_float32():
     assert type(w.grad) is float
 
 
-@pytest.mark.parametrize(
-    "activation", ["relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus"]
-)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_float32_network(activation):
     model = MLP(3, [4, 2], activation=activation, dtype="float32", seed=1)
     y = model(numbers((5, 3)))

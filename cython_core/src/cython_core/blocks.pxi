@@ -410,7 +410,7 @@ cdef class Perceptrons:
     def __cinit__(self, tuple rows, tuple biases, str activation):
         cdef Py_ssize_t i, j
         cdef bint free_leaves = True
-        self.code = ACTIVATION_CODES[activation]
+        self.code = ACTIVATIONS[activation]
         self.activation = activation
         self.rows = rows
         self.biases = biases
@@ -820,7 +820,7 @@ cdef Cell *borrowed(object value, bint *free_leaves) except NULL:
     return c
 
 
-cdef dict ACTIVATION_CODES = {
+ACTIVATIONS = {
     "relu": RELU,
     "tanh": TANH,
     "sigmoid": SIGMOID,

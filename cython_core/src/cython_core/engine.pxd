@@ -314,6 +314,7 @@ cdef Vector block_vector(Cell *anchor, Py_ssize_t offset, Py_ssize_t count, Py_s
 cdef object through_layers(tuple layers, Arguments inputs, Numbers constants, Py_ssize_t samples,
                            bint batch)
 cdef object one_through_layers(tuple layers, list inputs)
+cdef dict ACTIVATIONS           # the code of each by its name
 cdef bint are_free(Arguments inputs) noexcept
 cdef Vector record_block(Code code, Arguments arguments, Py_ssize_t outputs, Py_ssize_t n=*,
                          Py_ssize_t m=*, Numbers constants=*, int operation=*,

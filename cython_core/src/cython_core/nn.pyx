@@ -4,15 +4,13 @@ import math
 import random
 
 from cython_core.engine cimport (
-    Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, check_calls,
+    ACTIVATIONS, Arguments, Numbers, Perceptrons, Value, Vector, are_free, arguments_of, check_calls,
     clear_grad, is_sequence, one_through_layers, through_layers, vector,
 )
 
 from pure_python.state import Module, chosen, sizes_of, whole
 
 __all__ = ["MLP", "Layer", "Net", "Neuron"]
-
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
 
 INITS = {
     "uniform": lambda n_in, n_out: 1.0,

@@ -22,7 +22,7 @@ from pure_python.training.errors import InputError
 from . import messages
 from .messages import Refused
 from .session import Session
-from .settings import Settings
+from .settings import CHOICES, Settings
 
 STATIC = Path(__file__).parent / "static"
 # Pages open at once, each with processes of its own.
@@ -133,7 +133,8 @@ class Playground:
         self.sessions[number] = session
         sending = asyncio.create_task(outbox.deliver())
         try:
-            outbox.put({"type": "hello", "session": number, "installed": session.installed})
+            choices = {"activation": CHOICES["activation"], "backend": session.installed}
+            outbox.put({"type": "hello", "session": number, "choices": choices})
             session.tell_state()
             await self._converse(websocket, number, session, outbox)
         finally:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pure_python.state import ACTIVATIONS
 from pure_python.training.objective import LOSSES
-from pure_python.training.trainer import ACTIVATIONS, INITS, OPTIMIZERS
+from pure_python.training.trainer import INITS, OPTIMIZERS
 
 BACKENDS = ("pure_python", "numpy_vectorized", "cython_core")
 GENERATED = ("moons", "circles", "xor", "spiral")

@@ -180,6 +180,10 @@ def written(shape: tuple[int, ...] | None) -> str:
 # Checks of what a module is built from -------------------------------------------------------
 
 
+# Of the layers of each backend, as messages and the playground list them (rule 3.2).
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
+
+
 def chosen(what: str, name: str, known: Iterable[str]) -> str:
     """name, if it is known, else a ValueError that lists the known ones."""
     names = list(known)

@@ -25,6 +25,7 @@ from click.shell_completion import (
     add_completion_class,
 )
 
+from pure_python.state import ACTIVATIONS
 from pure_python.state.files import write_whole
 
 from . import checkpoint, cli, datasets, earlier
@@ -32,7 +33,7 @@ from .configuration import Source, read
 from .csv_files import Table, read_table, shown
 from .errors import INTERRUPTED, InputError, Stopped, failed, interrupted
 from .objective import LOSSES, Objective
-from .trainer import ACTIVATIONS, INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
+from .trainer import INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
 
 
 class QuotingBash(BashComplete):

@@ -33,11 +33,13 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pure_python.state import ACTIVATIONS
+
 from .datasets import Split
 from .interruption import Interruption
 from .objective import Objective
 from .stopping import EarlyStopping
-from .trainer import ACTIVATIONS, Diverged, Settings, Trainer, scores
+from .trainer import Diverged, Settings, Trainer, scores
 
 Numbers = NDArray[np.float64]
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from pure_python.state import ACTIVATIONS
+
 from .csv_files import shown
 from .datasets import Split
 from .errors import InputError
@@ -24,7 +26,6 @@ from .interruption import Interruption
 from .objective import EQUAL, LOSSES, Objective
 from .stopping import EarlyStopping
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu", "silu", "softplus")
 INITS = ("uniform", "xavier", "he")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "linear", "cosine", "step")

@@ -4,7 +4,6 @@ const OPTIONS = {
   lr: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
   weight_decay: [0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
   batch_size: [1, 4, 8, 16, 32, 64, 128, 256, 1000],
-  activation: ["tanh", "relu", "sigmoid", "leaky_relu", "gelu", "silu", "softplus", "linear"],
   init: ["xavier", "he", "uniform"],
 };
 const NAMES = {
@@ -25,9 +24,7 @@ export class Controls {
   constructor(change) {
     this.change = change;
     this.settings = null;
-    for (const [name, values] of Object.entries(OPTIONS)) {
-      $(name).replaceChildren(...values.map((value) => option(value, NAMES[name]?.[value])));
-    }
+    this.offer(OPTIONS);
     for (const name of SELECTS) {
       $(name).addEventListener("change", ({ target }) =>
         change({ [name]: NUMBERS.includes(name) ? Number(target.value) : target.value }),
@@ -64,16 +61,20 @@ export class Controls {
     return button;
   }
 
+  /** Fill selects: `choices` has the values of each by its name. */
+  offer(choices) {
+    for (const [name, values] of Object.entries(choices)) {
+      $(name).replaceChildren(...values.map((value) => option(value, NAMES[name]?.[value])));
+    }
+  }
+
   hidden(hidden) {
     this.change({ hidden });
   }
 
   /** What the server has. */
-  show(settings, installed) {
+  show(settings) {
     this.settings = settings;
-    if ($("backend").options.length !== installed.length) {
-      $("backend").replaceChildren(...installed.map((name) => option(name)));
-    }
     for (const name of SELECTS) {
       const select = $(name);
       if (![...select.options].some((o) => o.value === String(settings[name]))) {

@@ -189,17 +189,18 @@ socket.addEventListener("message", ({ data }) => {
 });
 
 const handlers = {
-  hello({ session, installed }) {
-    Object.assign(view, { session, installed });
+  hello({ session, choices }) {
+    Object.assign(view, { session, installed: choices.backend });
+    controls.offer(choices);
     $("export-weights").href = `${session}/weights.safetensors`;
     $("export-script").href = `${session}/playground.py`;
-    $("compare").disabled = installed.length < 2;
+    $("compare").disabled = view.installed.length < 2;
   },
 
   state(state) {
     const before = view.state;
     view.state = state;
-    controls.show(state.settings, view.installed);
+    controls.show(state.settings);
     $("play").setAttribute("aria-pressed", String(state.running));
     $("compare").setAttribute("aria-pressed", String(state.comparing));
     $("comparison").hidden = !state.comparing;
