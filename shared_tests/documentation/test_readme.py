@@ -8,9 +8,11 @@ below a comment that says why: `<!-- not run: it needs the network -->`.
 
 import ast
 import contextlib
+import csv
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -126,19 +128,6 @@ def test_examples_print_what_the_page_says(page, backend, tmp_path, monkeypatch)
 # Commands ------------------------------------------------------------------------------------
 
 
-def flowers(folder):
-    """flowers.csv is the user's own file in the documents; here it is made of Fisher's irises."""
-    from sklearn.datasets import load_iris
-
-    iris = load_iris(as_frame=False)
-    header = "length,width,petal length,petal width"
-    rows = [",".join(map(str, row)) for row in iris.data]
-    names = iris.target_names[iris.target]
-    (folder / "more-flowers.csv").write_text("\n".join([header, *rows]) + "\n")
-    rows = [f"{row},{name}" for row, name in zip(rows, names, strict=True)]
-    (folder / "flowers.csv").write_text("\n".join([header + ",species", *rows]) + "\n")
-
-
 def main_jobs(page):
     """What a page calls the command line of a backend with, in its order: the backend, arguments."""
     for words in commands(page):
@@ -149,7 +138,7 @@ def main_jobs(page):
 def run_all(jobs, folder, monkeypatch, capfd):
     from pure_python.training import cli
 
-    flowers(folder)
+    shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
     monkeypatch.chdir(folder)
     for backend, arguments in jobs:
         code = cli.main(backend, arguments)
@@ -165,6 +154,23 @@ def test_the_main_job_runs_with_each_backend(backend, tmp_path, monkeypatch, cap
     jobs = [(backend.name, arguments) for _, arguments in main_jobs(ROOT / "README.md")]
     assert jobs
     run_all(jobs, tmp_path, monkeypatch, capfd)
+
+
+def test_the_flowers_are_fishers():
+    """Every fifth of the irises that scikit-learn ships is in more-flowers.csv, without its species."""
+    from sklearn.datasets import load_iris
+
+    iris, rows = load_iris(), {}
+    for name in ("flowers.csv", "more-flowers.csv"):
+        with open(ROOT / "docs" / "examples" / name, newline="", encoding="utf-8") as file:
+            rows[name] = list(csv.DictReader(file))
+    for i, (numbers, species) in enumerate(zip(iris.data, iris.target, strict=True)):
+        more = i % 5 == 4
+        row = dict(rows["more-flowers.csv" if more else "flowers.csv"].pop(0))
+        assert more or row.pop("species") == iris.target_names[species]
+        assert [f"{column} (cm)" for column in row] == iris.feature_names
+        assert [float(text) for text in row.values()] == numbers.tolist()
+    assert rows == {"flowers.csv": [], "more-flowers.csv": []}
 
 
 @pytest.fixture(scope="module")
