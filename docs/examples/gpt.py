@@ -18,8 +18,11 @@ import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click  # command lines with checked options and help
-from rich.progress import Progress, TextColumn, TimeElapsedColumn  # a bar with the loss beside it
+try:
+    import click  # command lines with checked options and help
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn  # a bar, the loss beside it
+except ModuleNotFoundError as error:
+    raise SystemExit(f"gpt.py needs {error.name}: python -m pip install click rich") from None
 
 TOWNS = Path(__file__).with_name("towns.txt")
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import random
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,9 @@ def test_a_file_without_lines_is_refused(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.strip() == "Error: the text has no line to learn from"
+
+
+def test_without_its_libraries_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    with pytest.raises(SystemExit, match="needs rich.*: python -m pip install click rich"):
+        runpy.run_path(str(EXAMPLE))

@@ -257,6 +257,9 @@ def test_what_is_to_be_installed_for_an_engine_of_ones_own():
     assert imported - own - sys.stdlib_module_names <= {n.partition("==")[0] for n in named}
     pinned = re.search(r'^TORCH = "(.+?)"', (ROOT / "noxfile.py").read_text(), re.MULTILINE)[1]
     assert pinned in named
+    for page in PAGES:
+        named = re.findall(r"torch==[\w.]+", page.read_text(encoding="utf-8"))
+        assert set(named) <= {pinned}, page
 
 
 def sessions():

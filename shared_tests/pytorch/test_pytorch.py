@@ -295,3 +295,11 @@ def test_what_is_no_model(backend, bridge):
 def test_pytorch_is_imported_when_it_is_needed(backend):
     script = f"import sys, {backend.name}.pytorch; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+def test_without_pytorch_it_says_what_to_install(bridge, backend, monkeypatch):
+    module = nn.Linear(2, 1)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for call in (lambda: bridge.to_torch(backend.MLP(2, [1])), lambda: bridge.from_torch(module)):
+        with pytest.raises(ImportError, match="need PyTorch: python -m pip install torch"):
+            call()

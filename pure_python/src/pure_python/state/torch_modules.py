@@ -35,21 +35,23 @@ INSTEAD = {
 
 def sequential_of(model: Any) -> Any:
     """An MLP, Layer or Neuron as a torch.nn.Sequential of float64. TypeError for what is none."""
-    from torch import float64, nn, tensor
-
+    torch = require_torch()
     layers = getattr(model, "layers", (model,))
     if not all(hasattr(layer, "activation") and hasattr(layer, "state_dict") for layer in layers):
         raise TypeError(f"to_torch takes an MLP, a Layer or a Neuron, got {type(model).__name__}")
     modules = []
     for layer in layers:
-        state = {name: tensor(entry, dtype=float64) for name, entry in layer.state_dict().items()}
-        linear = nn.Linear(layer.n_in, len(state["bias"]), dtype=float64)
+        state = {
+            name: torch.tensor(entry, dtype=torch.float64)
+            for name, entry in layer.state_dict().items()
+        }
+        linear = torch.nn.Linear(layer.n_in, len(state["bias"]), dtype=torch.float64)
         linear.load_state_dict(state)
         modules.append(linear)
         if layer.activation != "linear":
             name, options = ACTIVATIONS[layer.activation]
-            modules.append(getattr(nn, name)(**options))
-    return nn.Sequential(*modules)
+            modules.append(getattr(torch.nn, name)(**options))
+    return torch.nn.Sequential(*modules)
 
 
 def mlp_of(module: Any, MLP: Callable[..., Any]) -> Any:  # noqa: N803  it is a class
@@ -58,8 +60,7 @@ def mlp_of(module: Any, MLP: Callable[..., Any]) -> Any:  # noqa: N803  it is a 
     TypeError for what is neither, ValueError for what has no MLP that computes the same; both say which
     module it is.
     """
-    from torch import float64
-
+    torch = require_torch()
     layers = layers_of(module)
     names = [activation for _, activation in layers]
     hidden = set(names[:-1])
@@ -76,12 +77,22 @@ def mlp_of(module: Any, MLP: Callable[..., Any]) -> Any:  # noqa: N803  it is a 
     )
     model.load_state_dict(
         {
-            f"layers.{i}.{name}": entry.to("cpu", float64)
+            f"layers.{i}.{name}": entry.to("cpu", torch.float64)
             for i, (linear, _) in enumerate(layers)
             for name, entry in linear.state_dict().items()
         }
     )
     return model
+
+
+def require_torch() -> Any:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise ImportError(
+            "to_torch and from_torch need PyTorch: python -m pip install torch"
+        ) from None
+    return torch
 
 
 def layers_of(module: Any) -> list[tuple[Any, str]]:
