@@ -38,7 +38,8 @@ def our_names(backend, folder):
     return {name: getattr(module, name) for name in module.__all__} | {
         "numpy_vectorized": numpy_vectorized, "array": [[1.0, 2.0], [3.0, 4.0]],
         "a": a, "b": b, "v": a * b, "y": a * b + a, "data": 6.0, "operands": (a, b), "op": "mine",
-        "local_grads": (3.0, 2.0), "model": model, "X": rows, "rows": rows, "lr": 0.1,
+        "local_grads": (3.0, 2.0), "model": model, "layer": model.layers[0], "neuron": module.Neuron(2), "X": rows, "rows": rows,
+        "lr": 0.1,
         "params": model.parameters(), "scores": [0.5, -0.5], "labels": [1, -1],
         "x": logits, "weight": rows, "w": rows, "bias": [0.0, 1.0], "target": [1.0, 0.0],
         "logits": logits, "classes": 1, "index": 1, "query": rows, "keys": rows, "values": rows,
@@ -56,13 +57,14 @@ def test_ours(page, backend, tmp_path):
 
 def test_micrograds():
     from micrograd.engine import Value
-    from micrograd.nn import MLP
+    from micrograd.nn import MLP, Neuron
 
     def names():
         a, b = Value(2.0), Value(3.0)
         model, X = MLP(2, [16, 16, 1]), [[1.0, 2.0]]
-        return {"Value": Value, "MLP": MLP, "a": a, "b": b, "v": a * b, "y": a * b,
-                "model": model, "X": X, "lr": 0.1}  # fmt: skip
+        return {"Value": Value, "MLP": MLP, "Neuron": Neuron, "a": a, "b": b, "v": a * b, "y": a * b,
+                "model": model, "layer": model.layers[0], "neuron": Neuron(2), "X": X,
+                "lr": 0.1}  # fmt: skip
 
     run_each(cells("from_micrograd.md", 0), names)
 
