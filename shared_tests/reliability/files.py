@@ -399,7 +399,7 @@ def large(folder: Path) -> list[tuple[str, str, float, int]]:
         backend, Source("moons", samples=20), {"hidden": (3,)}, save=path, files=False
     )
     run.trainer.train(run.split, run.interruption)
-    checkpoint.write(path, run.trainer, run.dataset, run.scaling)
+    checkpoint.write(path, run.trainer, run.dataset, run.scaling, run.data)
     described, _ = hostile_files.parts(Path(path).read_bytes())
     metadata, place = described["__metadata__"], 0
     for name in ("sizes", "settings"):
@@ -512,7 +512,7 @@ def saving(backend: ModuleType, kills: int, seed: int) -> tuple[int, int]:
                 name: [float(number)] * len(start[name]) for name in checkpoint.moments(start)
             }
             trainer.optimizer.load_state_dict(start | moments | {"step": number})
-            checkpoint.write(str(folder / "saved"), trainer, dataset, scaling)
+            checkpoint.write(str(folder / "saved"), trainer, dataset, scaling, run.data)
 
         def check_checkpoint() -> None:
             saved = checkpoint.read(str(folder / "saved"))

@@ -102,6 +102,7 @@ OTHERS = {
     ),
     "resume from nothing": (["moons", "--resume", "none"], "none: no such file"),
     "resume from a folder": (["moons", "--resume", "."], "weights.safetensors: no such file"),
+    "resume from below a file": (["moons", "--resume", "good.csv/a"], "good.csv/a: "),
     "resume from a table": (["moons", "--resume", "good.csv"], "good.csv"),
 }
 

@@ -431,6 +431,33 @@ def test_one_backend_goes_on_where_another_stopped(backends, folder):
             np.testing.assert_allclose(state[name], tensor, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("option, other", [("--seed", 7), ("--validation", 0.3)])
+def test_what_was_learnt_is_not_held_out_by_a_resume(option, other, run, folder):
+    base = ("train", "iris", "--hidden", 4, "--epochs", 1, "--no-out", "--save", "w")
+    run(*base).succeeded()
+    before = (folder / "w").read_bytes()
+    message = run(*base, "--resume", "w", option, other).failed()
+    assert message.startswith(f"{option} {other}: w was trained with {option} ")
+    assert (folder / "w").read_bytes() == before
+    run(*base, "--resume", "w", "--validation", 0, "--seed", 7).succeeded()  # nothing is held out
+    assert "with --validation 0.0" in run(*base, "--resume", "w", "--validation", 0.2).failed()
+
+
+def test_a_resume_on_other_data_says_what_its_judgement_is_worth(run, folder):
+    """Until the end: the data of before may be among those of any later run."""
+    base = ("train", "moons", "--epochs", 1, "--no-out", "--save", "w", "--json")
+    told = json.loads(run(*base, "--samples", 40).succeeded())
+    assert told["notes"] == []
+    told = json.loads(run(*base, "--samples", 40, "--resume", "w").succeeded())
+    assert told["notes"] == []
+    for _ in range(2):
+        told = json.loads(run(*base, "--samples", 60, "--resume", "w").succeeded())
+        note = "w has learnt from other data too, which may hold samples that are held out now"
+        assert told["notes"] == [note]
+    args = ("--samples", 60, "--resume", "w", "--validation", 0)
+    assert json.loads(run(*base, *args).succeeded())["notes"] == []
+
+
 def test_another_optimiser_starts_anew(run, folder):
     base = ("train", "moons", "--samples", 20, "--epochs", 1, "--no-out", "--save", "w")
     run(*base).succeeded()

@@ -2,14 +2,14 @@
 
 The tensors are the model's `state_dict`, so `MLP.load` reads the file too. The metadata holds, as
 JSON: the architecture, the standardisation, the classes and features by name, the settings, the
-epochs behind it and the optimiser's state. Nothing in such a file can be executed.
+epochs and the data behind it and the optimiser's state. Nothing in such a file can be executed.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -38,7 +38,10 @@ MOST_MOMENTS = 4_000_000
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a weights file holds. sizes: units of each layer, the inputs first."""
+    """What a weights file holds.
+
+    sizes: units of each layer, the inputs first; data: a fingerprint of each data set learnt from.
+    """
 
     path: str
     state: dict[str, Any]
@@ -50,6 +53,7 @@ class Checkpoint:
     target_name: str
     epochs: int
     optimizer: dict[str, Any] | None
+    data: tuple[str, ...]
 
     def model(self, backend: ModuleType) -> Any:
         """A backend's MLP with these weights, of which `read` has seen that they fit."""
@@ -85,6 +89,15 @@ class Checkpoint:
                 f"{self.path} was trained with --activation {self.settings.activation}, "
                 f"not {settings.activation}"
             )
+        for option, ours, theirs in (
+            ("--seed", self.settings.seed, settings.seed),
+            ("--validation", self.settings.validation, settings.validation),
+        ):
+            if ours != theirs and settings.validation:
+                raise InputError(
+                    f"{option} {theirs}: {self.path} was trained with {option} {ours}, and of the "
+                    "samples held out now it would know some; leave it out"
+                )
 
     def restore(self, trainer: Trainer) -> bool:
         """Give a trainer these weights, and the optimiser's state if it is of the same kind.
@@ -111,8 +124,13 @@ class Checkpoint:
         return goes_on
 
 
-def write(path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling) -> None:
-    """Write the weights file, whole or not at all. OSError if it cannot be written."""
+def write(
+    path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling, data: Sequence[str]
+) -> None:
+    """Write the weights file, whole or not at all. OSError if it cannot be written.
+
+    data: a fingerprint of each data set learnt from.
+    """
     model = trainer.model
     optimizer = trainer.optimizer.state_dict()
     order = places(model)
@@ -132,6 +150,7 @@ def write(path: str, trainer: Trainer, dataset: Dataset, scaling: Scaling) -> No
         "target": dataset.target_name,
         "epochs": trainer.epochs,
         "optimizer": optimizer,
+        "data": data,
     }
     entries = {name: json.dumps(entry) for name, entry in metadata.items()}
     write_safetensors(path, model.state_dict(), {"format": FORMAT, **entries})
@@ -213,6 +232,7 @@ def _described(path: str, metadata: Mapping[str, str]) -> Checkpoint:
             target_name=_names([entries["target"]])[0],
             epochs=_sizes([entries["epochs"]])[0],
             optimizer=entries["optimizer"],
+            data=_names(entries.get("data", [])),
         )
     except KeyError as error:
         raise InputError(f"{DAMAGED}: it has no {error}") from None

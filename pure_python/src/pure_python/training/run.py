@@ -58,6 +58,7 @@ class Run:
         self.save, self.out, self.diagnose = save, out, diagnose
         self.began = datetime.now().astimezone()
         self.configuration: Configuration | None = None
+        self.data = [fingerprint(dataset)]
         self.interruption = Interruption()
         self.interrupted = False
         self.examined = ""
@@ -112,8 +113,15 @@ class Run:
         resumed = {"weights": printable(resume), "sha256": _digest(resume)} if resume else {}
         run = cls(trainer, dataset, parts, scaling, source, resumed, save, out, diagnose)
         run.configuration = configuration
-        if saved and not saved.restore(trainer):
-            run.notes.append("weights resumed; the optimiser starts anew")
+        if saved:
+            if not saved.restore(trainer):
+                run.notes.append("weights resumed; the optimiser starts anew")
+            if len(parts.held_inputs) and set(saved.data) - set(run.data):
+                run.notes.append(
+                    f"{printable(saved.path)} has learnt from other data too, which may hold "
+                    "samples that are held out now"
+                )
+            run.data = list(dict.fromkeys([*saved.data, *run.data]))
         if files and out is None:
             _check_folder(RUNS)
             run.out = _new_folder(RUNS, f"{Path(dataset.name).stem}-{backend.__name__}")
@@ -253,13 +261,14 @@ class Run:
     def _write(self) -> None:
         # What was learnt comes first: a disk that fills up may yet cost the figures.
         if self.save:
-            checkpoint.write(self.save, self.trainer, self.dataset, self.scaling)
+            checkpoint.write(self.save, self.trainer, self.dataset, self.scaling, self.data)
             self.written.append(self.save)
         if self.out is None:
             return
         folder = Path(self.out)
         folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(str(folder / WEIGHTS), self.trainer, self.dataset, self.scaling)
+        weights = str(folder / WEIGHTS)
+        checkpoint.write(weights, self.trainer, self.dataset, self.scaling, self.data)
         metrics = json.dumps(self.metrics(), indent=1, ensure_ascii=False)
         write_whole(
             folder / METRICS,
