@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from pure_python.training import cli
+
 FILES = {
     "good.csv": "a,b,kind\n1,2,x\n1,3,y\n2,2,x\n3,3,y\n",
     "empty.csv": "",
@@ -193,14 +195,23 @@ def test_a_run_that_diverges_in_its_last_step(validation, run, folder):
 
 
 def test_missing_libraries_are_named_in_one_line(backend, run, folder, monkeypatch):
-    find_spec = importlib.util.find_spec
+    find_spec, absent = importlib.util.find_spec, {"rich"}
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "rich" else find_spec(name)
+        importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name)
     )
     distribution = "trigrad-" + backend.name.replace("_", "-")
     told = run("train", "moons").failed()
-    assert f'python -m pip install "{distribution}[training]"' in told
-    assert told.endswith('in a checkout "./pure_python[training]"'), "no index may have it"
+    assert told == (
+        f'this needs more libraries: python -m pip install "{distribution}[training]", '
+        'or in a checkout "./pure_python[training]"'  # no index may have it
+    )
+    absent.add("uvicorn")
+    assert run("playground").failed() == told.replace("training", "playground")
+    for args in ((), ("--help",), ("train", "-h"), ("runs", "--help"), ("playground", "--help")):
+        assert run(*args).succeeded().startswith(f"Usage: python -m {backend.name}")
+    assert run("train", "--version").succeeded().startswith(distribution)
+    absent.add("click")
+    assert run("train", "--help").failed() == told
 
 
 def test_the_entry_imports_no_library():
@@ -208,6 +219,10 @@ def test_the_entry_imports_no_library():
     code = "import sys, pure_python.__main__, pure_python.training.demo; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "click", "rich", "sklearn", "matplotlib"} & set(done.stdout.split())
+    code = "import sys, pure_python.training.commands; print(*sys.modules)"  # which has the help
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    needless = set(cli.LIBRARIES["training"]) - set(cli.HELP)
+    assert not needless & set(done.stdout.split())
 
 
 def test_an_engine_that_lacks_a_library(folder, write, run, monkeypatch):

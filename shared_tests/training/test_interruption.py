@@ -70,6 +70,24 @@ def test_ctrl_c_keeps_the_weights(backend, folder):
     assert saved.epochs >= 1 and saved.optimizer["step"] > 0
 
 
+def test_where_nothing_was_to_be_written_nothing_is_said_to_be_kept(run, folder, monkeypatch):
+    step = Trainer._step
+
+    def step_and_stop(self, *args):
+        result = step(self, *args)
+        signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(Trainer, "_step", step_and_stop)
+    done = run("train", "moons", "--no-out")
+    assert (done.code, done.err) == (
+        130,
+        "error: stopped by Ctrl-C in epoch 1; nothing was written\n",
+    )
+    done = run("train", "moons", "--no-out", "--save", "w")
+    assert done.err == "error: stopped by Ctrl-C in epoch 1; what was learnt is kept\n"
+
+
 def test_the_first_ctrl_c_is_a_request_and_the_second_is_not():
     handler = signal.getsignal(signal.SIGINT)
     with Interruption() as interruption:

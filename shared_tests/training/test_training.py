@@ -5,6 +5,7 @@ import csv
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -130,6 +131,15 @@ def test_schedules_end_where_they_should(schedule, last, backend):
     assert rates[-1] == pytest.approx(last) and rates == sorted(rates, reverse=True)
 
 
+def test_a_loss_that_ended_above_where_it_began_is_pointed_out(run):
+    base = ("train", "moons", "--samples", 60, "--epochs", 5, "--no-out", "--json")
+    assert json.loads(run(*base).succeeded())["notes"] == []
+    note = "the loss ended above where it began: try a smaller --lr"
+    args = (*base, "--lr", 1000)
+    assert json.loads(run(*args).succeeded())["notes"] == [f"{note}, or --diagnose"]
+    assert json.loads(run(*args, "--diagnose").succeeded())["notes"] == [note]
+
+
 def test_no_hidden_layer_and_no_held_out_samples(run, folder):
     args = ("--hidden", "none", "--validation", 0, "--epochs", 2, "--out", "out")
     printed = run("train", "iris", *args).succeeded()
@@ -172,7 +182,7 @@ def test_each_command_says_the_version(command, run, backend):
 
 
 def test_the_version_needs_no_library(run, monkeypatch):
-    monkeypatch.setitem(cli.LIBRARIES, "training", ("no_such_library",))
+    monkeypatch.setattr(cli, "HELP", ("no_such_library",))
     assert run("--version").succeeded().startswith("trigrad-")
     assert "needs more libraries" in run("train", "--version").failed()
 
@@ -323,6 +333,7 @@ def test_save_and_predict(run, folder, flowers):
     run("train", "--csv", flowers, "--target", "species", "--no-out", "--save", "w").succeeded()
     done = run("predict", "--weights", "w", "--csv", flowers, "--out", "predicted.csv")
     assert done.succeeded() == "" and "agree with column 'species'" in done.err
+    assert done.err.splitlines()[0] == "written predicted.csv"
     with open("predicted.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 150
@@ -345,6 +356,27 @@ def test_the_folder_of_a_run_stands_for_its_weights(run, write, folder, undrawn)
     assert predicted[0] == predicted[1]
     missing = os.path.join(".", "weights.safetensors")
     assert run("train", "moons", "--resume", ".").failed() == f"{missing}: no such file"
+
+
+def test_the_results_of_another_run_are_not_written_over(run, folder, undrawn):
+    args = ("train", "moons", "--samples", 20, "--epochs", 1)
+    run(*args, "--out", "a").succeeded()
+    before = {path.name: path.read_bytes() for path in (folder / "a").iterdir()}
+    why = "holds the results of another run; give another name, or remove it"
+    for more in ((), ("--resume", "b"), ("--config", "b")):
+        run(*args, "--out", "b").succeeded()
+        assert run(*args, *more, "--out", "a").failed() == f"--out a: this folder {why}"
+        shutil.rmtree("b")
+    assert {path.name: path.read_bytes() for path in (folder / "a").iterdir()} == before
+    run(*args, "--resume", "a", "--out", "a").succeeded()
+    run("train", "--config", os.path.join("a", "run.toml"), "--out", folder / "a").succeeded()
+
+
+def test_no_figure_of_other_data_is_left_where_a_run_is_made_again(run, folder):
+    run("train", "moons", "--samples", 20, "--epochs", 1, "--out", "a").succeeded()
+    run("train", "iris", "--config", "a", "--samples", 20, "--out", "a").succeeded()
+    names = {path.name for path in (folder / "a").glob("*.png")}
+    assert names == {"confusion_matrix.png", "loss.png"}
 
 
 def test_predict_finds_columns_by_name(run, write, folder, flowers):

@@ -201,7 +201,8 @@ def require_safetensors() -> Any:
     except ImportError:
         raise ImportError(
             "saving needs the safetensors package: "
-            'python -m pip install "trigrad-pure-python[saving]"'
+            'python -m pip install "trigrad-pure-python[saving]", '
+            'or in a checkout "./pure_python[saving]"'
         ) from None
     return safetensors
 

@@ -89,13 +89,13 @@ class Checkpoint:
                 f"{self.path} was trained with --activation {self.settings.activation}, "
                 f"not {settings.activation}"
             )
-        for option, ours, theirs in (
+        for option, before, now in (
             ("--seed", self.settings.seed, settings.seed),
             ("--validation", self.settings.validation, settings.validation),
         ):
-            if ours != theirs and settings.validation:
+            if before != now and settings.validation:
                 raise InputError(
-                    f"{option} {theirs}: {self.path} was trained with {option} {ours}, and of the "
+                    f"{option} {now}: {self.path} was trained with {option} {before}, and of the "
                     "samples held out now it would know some; leave it out"
                 )
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from .errors import failed, interrupted
 
+# What the options are described with; each extra has it too.
+HELP = ("numpy", "click")
 LIBRARIES = {
     "training": ("numpy", "click", "rich", "sklearn", "matplotlib", "safetensors"),
     "playground": ("numpy", "click", "starlette", "uvicorn", "websockets", "safetensors"),
@@ -33,8 +35,13 @@ def main(backend: str, args: Sequence[str] | None = None) -> int:
         return 0
     # The playground has fewer needs than the other commands, so it has an extra of its own.
     extra = "playground" if args[:1] == ["playground"] else "training"
+    only_tells = not args or not {"-h", "--help", "--version"}.isdisjoint(args)
     return with_libraries(
-        distribution(backend), lambda: _run(backend, args, program), extra, "--json" in args
+        distribution(backend),
+        lambda: _run(backend, args, program),
+        extra,
+        HELP if only_tells else LIBRARIES[extra],
+        "--json" in args,
     )
 
 
@@ -52,13 +59,16 @@ def with_libraries(
     distribution: str,
     program: Callable[[], int],
     extra: str = "training",
+    libraries: Sequence[str] = LIBRARIES["training"],
     as_json: bool = False,
 ) -> int:
-    """The exit code of `program`, or 2 and a line that says how to install what it needs."""
-    if any(importlib.util.find_spec(library) is None for library in LIBRARIES[extra]):
-        what = "training" if extra == "training" else "the playground"
+    """The exit code of `program`, or 2 and a line that says how to install what it needs.
+
+    libraries: what it needs, which the extra installs.
+    """
+    if any(importlib.util.find_spec(library) is None for library in libraries):
         message = (
-            f'{what} needs more libraries: python -m pip install "{distribution}[{extra}]", '
+            f'this needs more libraries: python -m pip install "{distribution}[{extra}]", '
             f'or in a checkout "./pure_python[{extra}]"'
         )
         return failed(message, 2, as_json)

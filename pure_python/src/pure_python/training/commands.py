@@ -30,7 +30,7 @@ from pure_python.state.files import write_whole
 
 from . import checkpoint, cli, datasets, earlier
 from .configuration import Source, read
-from .csv_files import Table, read_table, shown
+from .csv_files import Table, printable, read_table, shown
 from .errors import INTERRUPTED, InputError, Stopped, failed, interrupted
 from .objective import LOSSES, Objective
 from .trainer import INITS, OPTIMIZERS, SCHEDULES, Diverged, scores
@@ -347,6 +347,8 @@ def train(
         configuration.check_files(source.csv_path, resume)
     if resume is not None:
         resume = weights_in(resume)
+    if out is not None:
+        _check_no_other_run(out, resume, configuration.path if configuration else None)
     run = Run.prepare(
         backend_named(backend_name),
         source,
@@ -366,7 +368,8 @@ def train(
         run.show()
     if run.interrupted:
         epoch = run.trainer.history.epochs[-1]["epoch"]
-        raise Stopped(f"stopped by Ctrl-C in epoch {epoch}; what was learnt is kept")
+        left = "what was learnt is kept" if run.written else "nothing was written"
+        raise Stopped(f"stopped by Ctrl-C in epoch {epoch}; {left}")
     return 0
 
 
@@ -428,6 +431,8 @@ def predict(backend_name: str, weights: str, csv_path: str, out: str | None, as_
         write_whole(out, lambda file: file.write(written.getvalue().encode()))
     elif not as_json:
         click.echo(written.getvalue(), nl=False)
+    if out is not None and not as_json:
+        click.echo(f"written {printable(out)}", err=True)
     agreement = _agreement(saved, table, labels)
     if as_json:
         summary = {"rows": len(labels), "predictions": labels, "agreement": agreement, "out": out}
@@ -613,6 +618,17 @@ def _scores(
         line = table.lines[int(np.argmin(finite))]
         raise InputError(f"{table.path}, line {line}: the numbers are too large for this network")
     return outputs
+
+
+def _check_no_other_run(out: str, *ours: str | None) -> None:
+    """InputError for a folder with the results of a run that is not gone on from, or made again."""
+    of_a_run = {os.path.realpath(os.path.join(out, name)) for name in earlier.FILES}
+    own = {os.path.realpath(path) for path in ours if path is not None}
+    if any(map(os.path.lexists, of_a_run)) and of_a_run.isdisjoint(own):
+        raise InputError(
+            f"--out {out}: this folder holds the results of another run; "
+            "give another name, or remove it"
+        )
 
 
 def _check_output(out: str, *inputs: str) -> None:

@@ -18,6 +18,8 @@ from .configuration import FILE
 from .errors import InputError
 
 RUNS, METRICS, WEIGHTS = "runs", "metrics.json", "weights.safetensors"
+# By any of these a folder is known as that of a run.
+FILES = (METRICS, WEIGHTS, FILE)
 # What cannot be missing from the metrics of a run, and what it is.
 NUMBER, OPTIONAL = (int, float), (int, float, type(None))
 NEEDED: dict[str, Any] = {
@@ -127,7 +129,7 @@ def find(folder: str) -> tuple[list[Earlier], list[tuple[str, str]]]:
     runs, damaged = [], []
     for path, folders, files in os.walk(folder):
         folders.sort()
-        if {METRICS, WEIGHTS, FILE}.isdisjoint(files):
+        if set(FILES).isdisjoint(files):
             continue
         try:
             runs.append(read(path))

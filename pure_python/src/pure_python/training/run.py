@@ -37,6 +37,9 @@ from .trainer import (
     check,
 )
 
+# A loss that ends at so many times the first is no chance of which samples came first.
+RISEN = 1.5
+
 
 class Run:
     """A training run. `prepare` checks all that can be checked, `carry_out` writes."""
@@ -136,6 +139,7 @@ class Run:
             self._train(quiet)
             if not self.trainer.history.epochs:
                 return False
+            self._look_back()
             if self.configuration:
                 self.notes += self.configuration.differences(self.record())
             self.interruption.unbreakable = True
@@ -163,6 +167,15 @@ class Run:
         if examination:
             self.examined = examination.summary()
         self.interrupted = self.interruption.requested
+
+    def _look_back(self) -> None:
+        """Note a loss that rose. Of weights resumed, a batch that is easy tells too little."""
+        history, began = self.trainer.history, self.trainer.history.losses[0]
+        if self.trainer.epochs_before:
+            began = history.epochs[0]["loss"]
+        if history.result["loss"] > RISEN * began:
+            look = "" if self.diagnose else ", or --diagnose"
+            self.notes.append(f"the loss ended above where it began: try a smaller --lr{look}")
 
     def decide(self, inputs: np.ndarray) -> np.ndarray:
         """The network's outputs for samples in the units of the data."""
@@ -295,12 +308,14 @@ class Run:
         outputs = self.decide(inputs)
         chosen = self.trainer.objective.chosen(outputs)
         title = f"{self.title}: {100 * float((chosen == targets).mean()):.1f} % {name}"
+        drawn, other = folder / "decision_boundary.png", folder / "confusion_matrix.png"
         if len(self.dataset.features) == 2:
             figure = figures.decision_boundary(self.dataset, self.split, self.decide, title)
-            figures.save(figure, folder / "decision_boundary.png")
         else:
+            drawn, other = other, drawn
             figure = figures.confusion_matrix(targets, chosen, self.dataset.classes, title)
-            figures.save(figure, folder / "confusion_matrix.png")
+        figures.save(figure, drawn)
+        other.unlink(missing_ok=True)  # of a run that was made here before, on other data
 
     def show(self) -> None:
         """Print the summary."""
