@@ -153,6 +153,7 @@ OTHERS = (
 )
 SMALL = ("1", "2", "3", "1", "2", "0", "-1", "True", "None", "1.5", "'2'", "Whole(2)")
 WORDS = tuple(map(repr, (*ACTIVATIONS, "he", "xavier", "?")))
+INTEGERS = ("__hash__", "__sizeof__")  # what they give Python would raise to powers for ever
 OPERATORS = ("+", "-", "*", "/", "**", "@", "<", "<=", ">", ">=", "==", "//", "%", "in", "is")
 
 
@@ -246,7 +247,7 @@ class Writer:
         arguments = there.arguments(thing)[1:] if callable(thing) else []
         if not callable(thing) and self.random.random() < 0.8:
             return "other", f"{owner}.{attribute}"
-        gives = kind if kind in ("Value", "Vector") else "other"
+        gives = kind if kind in ("Value", "Vector") and attribute not in INTEGERS else "other"
         if r < 0.75 and callable(thing):  # of the class, so that anything can be its self
             path = f"{there.homes[kind]}.{kind}.{attribute}"
             return gives, f"{path}({self.arguments(['self', *arguments])})"
