@@ -105,6 +105,13 @@ def test_the_figure_shows_whose_weights_were_kept():
         assert any(list(line.get_xdata()) == [4.0, 4.0] for line in axes.lines)
 
 
+def test_the_figure_shows_the_lowest_steps_unless_they_are_nearly_zero():
+    rows = [{"epoch": 1.0 + k, "loss": loss, "accuracy": 0.5} for k, loss in enumerate([1.0, 0.01])]
+    for lowest, shown in ((0.001, 0.001), (1e-15, 1e-4), (0.0, 1e-4)):
+        bottom, _ = figures.loss_curve(History([1.0, lowest], rows), "").axes[0].get_ylim()
+        assert shown / 2 <= bottom < shown
+
+
 @pytest.mark.parametrize(
     "args, message",
     [

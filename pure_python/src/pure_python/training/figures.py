@@ -64,7 +64,8 @@ def loss_curve(history: History, title: str) -> Figure:
     losses = [x for row in rows for x in (row["loss"], row.get("held_loss", row["loss"]))]
     if min(losses) > 0 and max(losses) > 20 * min(losses):
         above.set_yscale("log")
-        above.set_ylim(bottom=min(losses) / 2)
+        # A step of nearly no loss would take the room of all others.
+        above.set_ylim(bottom=max(min(losses + history.losses), min(losses) / 100) / 1.5)
     else:
         above.set_ylim(
             bottom=0, top=1.1 * max(max(losses), float(np.quantile(history.losses, 0.98)))
