@@ -8,9 +8,7 @@ have just begun to write. The suite then goes from easy to hard and says how far
 import gc
 import importlib
 import importlib.util
-import inspect
 import os
-import re
 import sys
 import traceback
 from collections import Counter
@@ -21,7 +19,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-import interface_stub
+from cases.unfinished import NAMES, OPERATORS, NotThereYet, Wait, not_there_yet
 
 pytest_plugins = ["course.plugin"]  # --step N
 
@@ -41,7 +39,6 @@ settings.load_profile("trigrad")
 
 OURS = {"pure_python": "pure", "numpy_vectorized": "numpy", "cython_core": "cython"}
 ROOT = Path(__file__).parent
-NAMES = {*vars(interface_stub), *interface_stub.__annotations__}
 
 # What a folder of tests needs to run. A folder that is not named here runs for every backend.
 NEEDS = {
@@ -52,14 +49,6 @@ NEEDS = {
     "planted": {"pure_python"},
     "tensors": {"numpy_vectorized"},
 }
-
-
-class NotThereYet(pytest.fail.Exception):
-    """A name that the engine does not have. One failure tells it; other tests that need it wait."""
-
-    def __init__(self, name: str, sentence: str):
-        super().__init__(sentence, pytrace=False)
-        self.name = name
 
 
 @dataclass(frozen=True)
@@ -73,9 +62,7 @@ class Backend:
     name: str
     id: str
     module: ModuleType = field(repr=False)
-    told: set[str] = field(
-        default_factory=set, repr=False
-    )  # names that a test has said are missing
+    waits: dict[str, Wait] = field(default_factory=dict, repr=False)  # for a name: what waits
 
     def __getattr__(self, name: str):
         if not self.has(name) and name not in NAMES:  # such as what libraries ask of any object
@@ -83,8 +70,8 @@ class Backend:
         if not self.has(name):
             raise NotThereYet(
                 name,
-                f"{self.name} has no `{name}` yet: this test needs it "
-                "(shared_tests/interface_stub.py lists every name with its signature)",
+                f"{self.name} has no `{name}` yet",
+                ": this test needs it (shared_tests/interface_stub.py lists every name with its signature)",
             )
         return getattr(self.module, name)
 
@@ -272,94 +259,13 @@ def no_traces_left(request):
             )
 
 
-# What Python says where a method with double underscores is missing, and the method.
-OPERATORS = {
-    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "** or pow()": "pow", "@": "matmul",
-    "unary -": "neg", "unary +": "pos", "abs()": "abs",
-    "<": "lt", "<=": "le", ">": "gt", ">=": "ge", "float()": "float",
-}  # fmt: skip
-REFLECTED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
-COMPLAINTS = (
-    re.compile(
-        r"unsupported operand type\(s\) for (?P<sign>.+): '(?P<left>.+)' and '(?P<right>.+)'"
-    ),
-    re.compile(
-        r"'(?P<sign>\S+)' not supported between instances of '(?P<left>.+)' and '(?P<right>.+)'"
-    ),
-    re.compile(r"bad operand type for (?P<sign>.+): '(?P<left>.+)'"),
-    re.compile(r"(?P<sign>float\(\)) argument must be .*, not '(?P<left>.+)'"),
-)
-
-
-def missing_of(backend: Backend, complaint: str) -> str | None:
-    """The operator or parameter that a TypeError says the engine does not have, as `Value.__mul__`."""
-    unexpected = re.match(r"(\w+)\.(\w+)\(\) got an unexpected keyword argument '(\w+)'", complaint)
-    if unexpected:
-        owner, method, parameter = unexpected.groups()
-        if owner in NAMES and parameter in stub_parameters(owner, method):
-            return f"the parameter `{parameter}` of {owner}{'' if method == '__init__' else '.' + method}"
-    for pattern in COMPLAINTS:
-        match = pattern.fullmatch(complaint)
-        if match is None or match["sign"] not in OPERATORS:
-            continue
-        operator = OPERATORS[match["sign"]]
-        sides = [(match["left"], f"__{operator}__")]
-        if "right" in match.groupdict():
-            sides.append((match["right"], f"__{REFLECTED.get(operator, 'r' + operator)}__"))
-        for owner, method in sides:
-            owner = owner.rpartition(".")[2]
-            documented = hasattr(getattr(interface_stub, owner, None), method)
-            kind = getattr(backend.module, owner, None)
-            if documented and isinstance(kind, type) and not defines(kind, method):
-                return f"`{owner}.{method}`"
-    return None
-
-
-def wait_for_missing(pyfuncitem, error: BaseException | None) -> None:
-    """NotThereYet, if the error is a TypeError for an operator or parameter that is missing."""
-    backend = pyfuncitem.funcargs.get("backend")
-    if backend is None or not isinstance(error, TypeError):
-        return
-    name = missing_of(backend, str(error))
-    if name is not None:
-        raise NotThereYet(name, f"{backend.name}: {name} is not there yet ({error})") from None
-
-
-def defines(kind: type, method: str) -> bool:
-    """Whether a class has a method of its own; every class inherits comparisons from object."""
-    return any(method in vars(base) for base in kind.__mro__[:-1])
-
-
-def stub_parameters(owner: str, method: str) -> list[str]:
-    function = getattr(getattr(interface_stub, owner), method, None)
-    return list(inspect.signature(function).parameters) if function is not None else []
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Say in one line what is not there yet, where Python would show a traceback."""
+    backend = pyfuncitem.funcargs.get("backend")
     try:
         return (yield)
-    except AssertionError as error:
-        wait_for_missing(pyfuncitem, error.__cause__)
-        # The message says it all; pytest's account of how the condition came out would bury it.
-        message, _, account = str(error).partition("\nassert ")
-        if account and not message.startswith("assert "):
-            error.args = (message,)
-        raise
-    except AttributeError as error:
-        backend = pyfuncitem.funcargs.get("backend")
-        owner = error.obj if isinstance(error.obj, type) else type(error.obj)
-        if backend is None or owner.__module__.partition(".")[0] != backend.name.partition(".")[0]:
-            raise
-        name = f"{owner.__name__}.{error.name}"
-        sentence = f"{backend.name}: {owner.__name__} has no `{error.name}` yet"
-        raise NotThereYet(name, sentence) from None
-    except TypeError as error:
-        wait_for_missing(pyfuncitem, error)
-        raise
     except RecursionError as error:
-        backend = pyfuncitem.funcargs.get("backend")
         if backend is None:
             raise
         calls = Counter(frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__))
@@ -373,6 +279,16 @@ def pytest_pyfunc_call(pyfuncitem):
                 "calls: use a loop with a list as its stack (rule 1.11)"
             )
         raise pytest.fail.Exception(sentence, pytrace=False) from None
+    except Exception as error:
+        missing = not_there_yet(backend, error)
+        if missing is not None:
+            raise missing from None
+        if isinstance(error, AssertionError):
+            # The message says it all; pytest's account of how the condition came out would bury it.
+            message, _, account = str(error).partition("\nassert ")
+            if account and not message.startswith("assert "):
+                error.args = (message,)
+        raise
 
 
 @pytest.hookimpl(wrapper=True)
@@ -392,16 +308,34 @@ def pytest_runtest_makereport(item, call):
         and call.excinfo is not None
         and isinstance(call.excinfo.value, NotThereYet)
     ):
-        report.waiting = call.excinfo.value.name in backend.told
-        backend.told.add(call.excinfo.value.name)
+        missing = call.excinfo.value
+        first = missing.name not in backend.waits
+        wait = backend.waits.setdefault(missing.name, Wait(missing.sentence))
+        wait.count += 1
+        if part != "names":
+            wait.first = min(wait.first, len(item.config.stash[OUTCOMES]))
+        # The course goes on at the first that fails, and says so. Of ours nothing may be missing.
+        report.waiting = backend.name not in OURS and not (
+            first and item.config.getoption("--step")
+        )
     return report
 
 
 def pytest_report_teststatus(report):
-    """The first test that misses a name has failed; the others wait for it, and are counted so."""
+    """Tests of what is not there yet wait for it, and are counted so."""
     if getattr(report, "waiting", False):
         return "waiting", "-", "WAITING"
     return None
+
+
+def tell_what_is_missing(terminalreporter, backend: Backend) -> None:
+    """A line for each thing, in the order in which the tests come to it."""
+    if not backend.waits:
+        return
+    terminalreporter.section("not there yet")
+    for wait in sorted(backend.waits.values(), key=lambda wait: wait.first):
+        tests = f"{wait.count} test{'' if wait.count == 1 else 's'}"
+        terminalreporter.write_line(f"{wait.sentence}  ({tests})", yellow=True)
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -415,6 +349,8 @@ def pytest_terminal_summary(terminalreporter, config):
         )
     if config.getoption("--step"):
         return  # the course tells it by its steps
+    for backend in config.stash[BACKENDS]:
+        tell_what_is_missing(terminalreporter, backend)
     if outcomes:
         terminalreporter.section("how far each backend has come")
     for backend in config.stash[BACKENDS]:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -60,6 +61,13 @@ wild = st.one_of(
 )
 
 
+def listing(program: Program) -> str:
+    """A line for each node, as one would write the program."""
+    count = len(program.leaves)
+    lines = [f"n{i} = Value({x!r})" for i, x in enumerate(program.leaves)]
+    return "\n".join(lines + [f"n{i} = {step!r}" for i, step in enumerate(program.steps, count)])
+
+
 @st.composite
 def programs(draw, numbers=wild, max_steps=12):
     leaves = tuple(draw(st.lists(numbers, min_size=1, max_size=4)))
@@ -84,6 +92,20 @@ def apply(step: Step, nodes: list):
         return FUNCTIONS[step.name].apply(nodes[step.left])
     left, right = (nodes[x] if isinstance(x, int) else x for x in (step.left, step.right))
     return OPERATIONS[step.name].apply(left, right)
+
+
+def every_operation(backend) -> None:
+    """Apply all that a program may hold, and call backward: raises what Python does where one is missing."""
+    a, b = backend.Value(0.5), backend.Value(0.25)
+    for operation in BINARY:
+        operation.apply(a, b)
+        operation.apply(a, 2.0)
+        if operation.operator:
+            operation.apply(2.0, b)
+    for function in UNARY:
+        with suppress(ArithmeticError, ValueError):
+            function.apply(a)
+    (a + b).backward()
 
 
 def run(backend, program: Program):

@@ -203,16 +203,16 @@ def test_a_task_started_in_the_inner_of_two_blocks(backend):
 
 def test_no_grad_around_await(backend):
     """Rule 1.13: tasks whose blocks interleave, in no order of entering and leaving."""
-    a = backend.Value(2.0)
+    a, no_grad = backend.Value(2.0), backend.no_grad
 
     async def worker(generator):
         for _ in range(20):
             await asyncio.sleep(generator.random() * 1e-4)
             assert (a * 3.0).operands == (a,)
-            with backend.no_grad():
+            with no_grad():
                 await asyncio.sleep(generator.random() * 1e-4)
                 assert (a * 3.0).operands == ()
-                with backend.no_grad():
+                with no_grad():
                     await asyncio.sleep(0)
                 assert (a * 3.0).operands == ()
 

@@ -79,10 +79,60 @@ def test_a_half_written_value(tmp_path):
     )
     assert "INTERNALERROR" not in run.text and "errors during collection" not in run.text
     # An operator is a name too: one failure tells of it, and whatever needs it waits.
-    for name in ("`Value.__sub__`", "`Value.__rmul__`", "`Value.__lt__`"):
-        assert run.text.count(f"\nhalf: {name} is not there yet") == 1
-    assert run.text.count("the parameter `label` of Value is not there yet") >= 1
+    for name in ("__sub__", "__rmul__", "__lt__"):
+        assert run.text.count(f"\nhalf: Value has no `{name}` yet") == 1
+    assert run.text.count("the parameter `label` of Value is not there yet") == 1
     assert not re.search("^E +TypeError: (unsupported|bad) operand", run.text, re.MULTILINE)
+
+
+def test_the_engine_of_the_page(tmp_path):
+    """docs/own_engine.md: what is missing is told once, and the tests that need it are not shown."""
+    page = (SUITE.parents[1] / "docs" / "own_engine.md").read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[-1])
+    parts = (
+        "names", "backward", "random_programs",
+        "nn::test_without_a_seed_pythons_random_draws",
+        "threads_and_processes::test_no_grad_around_await",
+        "threads_and_processes::test_processes[mine-spawn]",
+    )  # fmt: skip
+    run = run_suite(tmp_path, "mine", *parts)
+    _, shown, summary = re.split("^=+ (?:FAILURES|not there yet) =+$", run.text, flags=re.MULTILINE)
+    for sentence in ("mine: Value has no `backward` yet", "mine has no `MLP` yet"):
+        assert summary.count(sentence) == 1 and sentence not in shown
+    for part in (
+        "has no",
+        "not there yet",
+        "hypothesis",
+        "_random_",
+        "no_grad",
+        "process",
+        "_every_",
+    ):
+        assert part not in shown, part
+    assert len(run.text.splitlines()) < 250, run.text
+
+
+FAULTY = """
+from pure_python import *
+from pure_python import __interface_version__, __version__
+import pure_python
+
+class Value(pure_python.Value):
+    def __mul__(self, other):
+        if isinstance(other, Value) and other.data < 0:
+            raise IndexError("behind the end")
+        return super().__mul__(other)
+"""
+
+
+def test_a_random_program_that_fails(tmp_path):
+    """It is shown as one would write it, with what was expected and what came."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    run = run_suite(tmp_path, "faulty", "random_programs::test_values_and_gradients")
+    said = run.message_of("test_values_and_gradients")
+    assert re.search(r"IndexError: behind the end \(\S*faulty.py, line 9, in __mul__\)", said)
+    assert re.search(r"in this program:\nn0 = Value\(.*\nn\d+ = n\d+ \* n\d+", said, re.DOTALL)
+    assert "hypothesis" not in said and len(run.text.splitlines()) < 60, run.text
 
 
 def test_an_empty_module(tmp_path):
