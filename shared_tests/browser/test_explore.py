@@ -171,6 +171,12 @@ def test_the_chain_rule_is_written_with_its_numbers(show):
     ]
     assert page.locator(".edge.local").count() == 1, "the step's edge is lit up"
     assert "∂v1/∂b" in page.inner_text("#rule .note")
+    for time, which in (
+        (9, "first"),
+        (10, "second"),
+    ):  # 2.0 is the share of one factor: da²/da is 4.0
+        go(page, time)
+        assert f"∂v2/∂({which} a) of v2 = a × a" in page.inner_text("#rule .note")
 
 
 def test_keyboard(show):

@@ -589,14 +589,14 @@ function writeRule() {
     line = roots.slice(0, 6).flatMap((node, i) => [i ? ", " : "", named(node, ".grad"), " = ", span("in-grad", short(grads[node]))]);
     note = ["How much does the result change with the result itself? One for one."];
   } else {
-    const { node, operand, local, above, contribution, total, before } = steps[time - SEED - 1];
+    const { node, position, operand, local, above, contribution, total, before } = steps[time - SEED - 1];
     phase = ["backward", `Backward, step ${time - SEED} of ${steps.length}`];
     line = [
       named(operand, ".grad"), " += ", span("in-local", "local"), " × ", span("in-grad", "above"), " = ",
       span("in-local", short(local)), " × ", span("in-grad", short(above)), " = ", span("in-grad", short(contribution)),
     ];
     note = [
-      span("in-local", `local = ∂`), span("name in-local", name(node)), span("in-local", "/∂"), span("name in-local", name(operand)), " of ",
+      span("in-local", `local = ∂`), span("name in-local", name(node)), span("in-local", "/∂"), span("name in-local", placed(node, position)), " of ",
       named(node), " = ", span("name", symbols(node)), "; ", span("in-grad", "above = "), span("name in-grad", `${name(node)}.grad`), "; ",
       ...(before === null
         ? ["the first contribution to ", named(operand, ".grad")]
@@ -607,6 +607,15 @@ function writeRule() {
   phaseLine.textContent = phase[1];
   ruleLine.replaceChildren(...line);
   noteLine.replaceChildren(...note);
+}
+
+/** An operand's name; of one that is there several times, which: of a × a each factor gives its own share. */
+function placed(node, position) {
+  const { operands } = nodes[node];
+  const operand = operands[position];
+  const before = operands.slice(0, position).filter((other) => other === operand).length;
+  if (before === 0 && !operands.includes(operand, position + 1)) return name(operand);
+  return `(${["first", "second", "third"][before] ?? `${before + 1}th`} ${name(operand)})`;
 }
 
 /** The groups that a node lies in, as a place name. */

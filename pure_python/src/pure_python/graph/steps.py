@@ -32,7 +32,7 @@ class Step:
     node: Node
     operand: Node
     position: int  # of the operand among those of the node: `a + a` gives to a twice
-    local: float  # the derivative of node with respect to operand
+    local: float  # the derivative of node with respect to the operand at this position alone
     above: float  # the gradient of node, complete by now
     contribution: float  # local * above
     total: float  # the gradient of operand so far
