@@ -105,6 +105,19 @@ def test_help_says_what_each_parameter_does(kind):
     assert explained == list(inspect.signature(kind).parameters)
 
 
+@pytest.mark.parametrize(
+    ("name", "alone"), [("verbose", ", which scikit-learn's own has alone"), ("hidden_layers", "")]
+)
+def test_a_parameter_that_there_is_not(kind, name, alone):
+    """Named by the class that was called, with those that there are."""
+    with pytest.raises(TypeError) as caught:
+        kind(**{name: True})
+    names = ", ".join(inspect.signature(kind).parameters)
+    assert str(caught.value) == (
+        f"{kind.__name__} takes no {name}{alone}; its parameters are {names}"
+    )
+
+
 def test_the_random_state_decides(kind):
     y = targets(kind)
     one, two, other = (kind(**SMALL | {"random_state": n, "max_iter": 3}) for n in (3, 3, 4))

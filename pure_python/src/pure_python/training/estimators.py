@@ -6,6 +6,8 @@ by the Trainer of the command line.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import reprlib
 import warnings
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Never, Self
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, ParamSpec, Self
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -41,6 +43,7 @@ from .objective import Objective
 from .stopping import EarlyStopping
 from .trainer import Diverged, Settings, Trainer, scores
 
+P = ParamSpec("P")
 Numbers = NDArray[np.float64]
 
 # What scikit-learn calls by another name.
@@ -102,6 +105,28 @@ class SquaredError(Objective):
         return float(len(targets) * (1.0 - unexplained.mean()))
 
 
+def refusing_others(
+    init: Callable[Concatenate[MultilayerPerceptron, P], None],
+) -> Callable[Concatenate[MultilayerPerceptron, P], None]:
+    """Name the class that was called and its parameters, where one is given that it does not have."""
+    _, *names = inspect.signature(init).parameters
+
+    @functools.wraps(init)
+    def checked(self: MultilayerPerceptron, /, *args: P.args, **given: P.kwargs) -> None:
+        if unknown := [name for name in given if name not in names]:
+            from sklearn import neural_network  # to say which are its own
+
+            kind = type(self).__name__
+            theirs = getattr(neural_network, kind, BaseEstimator)._get_param_names()
+            alone = ", which scikit-learn's own has alone" if {*unknown} <= {*theirs} else ""
+            raise TypeError(
+                f"{kind} takes no {', '.join(unknown)}{alone}; its parameters are {', '.join(names)}"
+            )
+        init(self, *args, **given)
+
+    return checked
+
+
 class MultilayerPerceptron(BaseEstimator):
     """What classifiers and regressors of all backends share. `_backend` is the engine.
 
@@ -131,6 +156,7 @@ class MultilayerPerceptron(BaseEstimator):
 
         def set_params(self, **params: Any) -> Self: ...
 
+    @refusing_others
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (16,),
