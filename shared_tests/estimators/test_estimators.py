@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from sklearn import neural_network
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
@@ -116,6 +116,19 @@ def test_a_parameter_that_there_is_not(kind, name, alone):
     assert str(caught.value) == (
         f"{kind.__name__} takes no {name}{alone}; its parameters are {names}"
     )
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine], ids=["iris", "wine"])
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_the_defaults_come_to_rest_on_small_data(load):
+    """A first fit ends without a warning, and before the last epoch."""
+    classifier = importlib.import_module("cython_core.estimators").MLPClassifier
+    samples, classes = load(return_X_y=True)
+    for seed in range(3):
+        network = classifier(random_state=seed).fit(
+            StandardScaler().fit_transform(samples), classes
+        )
+        assert network.n_iter_ < network.max_iter
 
 
 def test_the_random_state_decides(kind):
