@@ -13,6 +13,7 @@ import collections
 import gc
 import importlib
 import json
+import os
 import random
 import resource
 import signal
@@ -482,6 +483,8 @@ def interrupts(report: Report, share: float) -> None:
 
 def shortages(report: Report, share: float) -> None:
     report.line("")
+    # With several threads OpenBLAS itself ends a process in which it finds no memory for a product.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for backend in NODES:
         for what in too_large(importlib.import_module(backend)):
             found = run("out_of_memory", backend, what, int(100 + 300 * share))
