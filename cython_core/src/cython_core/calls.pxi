@@ -29,9 +29,9 @@ cdef dict twins = {}        # of what was called wrongly
 
 cdef object twin_of(object called):
     """A function of Python's own with the same name and parameters, which does nothing."""
-    from inspect import signature
-
     if called not in twins:
+        from inspect import signature
+
         parameters = [
             str(p.replace(annotation=p.empty)) for p in signature(called).parameters.values()
         ]
@@ -74,13 +74,17 @@ cdef PyObject *refused(
     raise raised.with_traceback(below)
 
 
+cdef object no_method_of(str name, object given):
+    """The TypeError for a method, named with its class, that was called on something else."""
+    kind = name.partition(".")[0]
+    return TypeError(f"{name}() is a method of {kind}, got {describe(given)}")
+
+
 cdef PyObject *refused_self(
     PyObject *method, PyObject *const *arguments, Py_ssize_t n, PyObject *names
 ) except NULL:
-    name = (<object>method).__qualname__
     if n:
-        kind = name.partition(".")[0]
-        raise TypeError(f"{name}() is a method of {kind}, got {describe(<object>arguments[0])}")
+        raise no_method_of((<object>method).__qualname__, <object>arguments[0])
     PyErr_SetString(TypeError, "a method has to be called on something")
     return refused(method, arguments, n, names)
 

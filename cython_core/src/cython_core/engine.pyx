@@ -1770,14 +1770,15 @@ def elementwise(int code):
     """The method of Vector that applies an operation of one operand to every scalar."""
 
     name = UNARY_NAMES[code - FIRST_NODE]
+    where = f"Vector.{name}"
 
     def method(self) -> Vector:
         if not isinstance(self, Vector):
-            raise TypeError(f"Vector.{name}() is a method of Vector, got {describe(self)}")
+            raise no_method_of(where, self)
         return each(<Vector>self, code, 0.0)
 
     method.__name__ = name
-    method.__qualname__ = f"Vector.{name}"
+    method.__qualname__ = where
     method.__doc__ = f"Value.{name} of each element."
     check_calls([method])
     return method
