@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cython_core.nn import MLP, Layer, Neuron
-from pure_python.state.torch_modules import mlp_of, sequential_of
+from cython_core.nn import MLP
+from pure_python.state.torch_modules import mlp_of, to_torch
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["from_torch", "to_torch"]
-
-
-def to_torch(model: MLP | Layer | Neuron) -> nn.Sequential:
-    """A torch.nn.Sequential of float64 that computes what a model does, with a copy of its weights.
-
-    Its Linear and activation modules are those of a network written in PyTorch by hand; where an
-    activation is linear there is none. TypeError for what is no such model.
-    """
-    module: nn.Sequential = sequential_of(model)
-    return module
 
 
 def from_torch(module: nn.Module) -> MLP:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["mlp_of", "sequential_of"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pure_python.state.module import Module
+
+__all__ = ["mlp_of", "to_torch"]
 
 # The class of torch.nn, and what it has to be made with to compute what the activation does here.
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -33,10 +38,14 @@ INSTEAD = {
 }
 
 
-def sequential_of(model: Any) -> Any:
-    """An MLP, Layer or Neuron as a torch.nn.Sequential of float64. TypeError for what is none."""
+def to_torch(model: Module) -> nn.Sequential:
+    """A torch.nn.Sequential of float64 that computes what a model does, with a copy of its weights.
+
+    Its Linear and activation modules are those of a network written in PyTorch by hand; where an
+    activation is linear there is none. TypeError for what is no MLP, Layer or Neuron.
+    """
     torch = require_torch()
-    layers = getattr(model, "layers", (model,))
+    layers: tuple[Any, ...] = getattr(model, "layers", (model,))
     if not all(hasattr(layer, "activation") and hasattr(layer, "state_dict") for layer in layers):
         raise TypeError(f"to_torch takes an MLP, a Layer or a Neuron, got {type(model).__name__}")
     modules = []
@@ -51,7 +60,8 @@ def sequential_of(model: Any) -> Any:
         if layer.activation != "linear":
             name, options = ACTIVATIONS[layer.activation]
             modules.append(getattr(torch.nn, name)(**options))
-    return torch.nn.Sequential(*modules)
+    module: nn.Sequential = torch.nn.Sequential(*modules)
+    return module
 
 
 def mlp_of(module: Any, MLP: Callable[..., Any]) -> Any:  # noqa: N803  it is a class
