@@ -1737,6 +1737,21 @@ def test_biases_alone_are_trained(backend):
         assert not backend.diagnose(loss, biases)
 
 
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_a_step_above_a_silent_layer(backend, activation):
+    """Rule 5.10: its units give 0, so only the bias above them moves, and no gradient shows it."""
+    rows, labels = points()
+    model = backend.MLP(2, [4, 1], activation=activation, seed=1)
+    for row in range(4):
+        model.layers[0].bias[row].data = -30.0
+    optimizer = backend.SGD(model.parameters(), lr=0.1)
+    loss = backend.mse_loss(model(rows), labels)
+    loss.backward()
+    optimizer.step()
+    kinds = {f.kind for f in (*backend.diagnose(loss, model), *backend.diagnose(loss))}
+    assert kinds == ({"dead relu"} if activation == "relu" else set())
+
+
 def test_diagnose_changes_nothing(backend):
     """Rule 5.10: data, gradients and what backward does next are what they would have been."""
 

@@ -43,6 +43,8 @@ FLAT = 1e-6
 # In healthy runs they lay between 5e-4 and 26.
 VANISHING = 1e-5
 EXPLODING = 1e3
+# An input that moves its weight in a step by less than this, where the bias is moved by 1.
+SILENT = 1e-3
 GROWN = (
     "these numbers are too large for a float: use a smaller learning rate, smaller first weights, "
     "or inputs scaled to about 1"
@@ -402,7 +404,10 @@ def seen(graph: Graph, stale: dict[Node, Any], given: dict[Node, Any]) -> bool:
         if any(w in trained for w in weights):
             for x in inputs:
                 inside = x not in roots and bool(of.sources(x))
-                if inside and largest(given.get(x, 0.0)) > graph.changed * scale:
+                # A step moves the weight of an input that is next to nothing, such as what a dead
+                # relu gives, no more than that: of such a product the bias alone has changed.
+                moving = largest(of.data(x)) > SILENT
+                if inside and moving and largest(given.get(x, 0.0)) > graph.changed * scale:
                     return True
     return False
 
