@@ -95,6 +95,8 @@ def as_float(x: Any) -> float:
 
 
 def is_sequence(x: object) -> bool:
+    if isinstance(x, np.ndarray):  # what it is asked of most
+        return x.ndim > 0
     return isinstance(x, Iterable) and not isinstance(x, str | bytes | dict) and not is_number(x)
 
 
