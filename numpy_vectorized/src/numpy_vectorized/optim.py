@@ -21,7 +21,7 @@ __all__ = ["SGD", "Adam", "AdamW"]
 # memory, as the parameters of a model do, it moves as one array. A long array it moves in pieces,
 # which stay in the cache from one call to the next.
 
-PIECE = 2**14  # numbers
+PIECE = 2**17  # bytes
 
 gradient_of = attrgetter("_grad")
 room_of = attrgetter("_room")
@@ -115,7 +115,8 @@ def joined(run: list[Any]) -> Any:
 def split(array: Any) -> list[Any]:
     if array.ndim > 1:
         return [array]
-    return [array[i : i + PIECE] for i in range(0, len(array), PIECE)]
+    n = PIECE // array.itemsize
+    return [array[i : i + n] for i in range(0, len(array), n)]
 
 
 def in_pieces(data: Any, gradient: Any) -> list[tuple[Any, Any, Any]]:
