@@ -341,9 +341,9 @@ def log_of_sum(x: Any, axes: tuple[int, ...]) -> Any:
 def log_of_total(totals: Any, exps: Any, axes: Any) -> Any:
     """log of the sums of exps, the largest of which are 1. The digits of a small rest are kept."""
     logs = np.log(totals)
-    small = (totals >= 1.0) & (totals < 2.0)
-    if small.any():
-        rest = np.where(exps == 1.0, ZERO[exps.dtype], exps).sum(axis=axes)
+    small = np.floor(totals) == 1.0
+    if np.count_nonzero(small):
+        rest = np.add.reduce(exps - np.floor(exps), axes)  # without the ones
         np.log1p(rest.reshape(logs.shape), out=logs, where=small)
     return logs
 
