@@ -44,6 +44,7 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
 # writes that of methods itself, but not that of classes.
 
 include "arena.pxi"
+include "gelu.pxi"
 include "operations.pxi"
 include "blocks.pxi"
 include "vectors.pxi"

@@ -1,12 +1,10 @@
 # The operations on one and two numbers: what each computes, and its local gradient.
 
 from libc.math cimport (
-    INFINITY, NAN, acos, acosh, asin, asinh, atan, atanh, copysign, cos, cosh, erf, erfc, exp, expm1,
-    fabs, log, log1p, pow, sin, sinh, sqrt, tan, tanh,
+    INFINITY, NAN, acos, acosh, asin, asinh, atan, atanh, copysign, cos, cosh, erf, exp, expm1, fabs,
+    log, log1p, pow, sin, sinh, sqrt, tan, tanh,
 )
 
-cdef double SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
-cdef double INV_SQRT_2PI = 0.3989422804014327  # 1 / sqrt(2 pi)
 cdef double TWO_OVER_SQRT_PI = 1.1283791670955126
 
 # The name of each; where a number is part of it, what stands before and after.
@@ -40,8 +38,12 @@ cdef inline double softplus(double x) noexcept nogil:
     return x + log1p(exp(-x)) if x > 0.0 else log1p(exp(x))
 
 
-cdef inline double gelu(double x) noexcept nogil:
-    return 0.5 * x * erfc(-x * SQRT_HALF)  # erfc keeps the digits that 1 + erf loses
+cdef inline double silu(double x) noexcept nogil:
+    cdef double root
+    if x < -708.0:  # here sigmoid(x) is too small for all its digits
+        root = exp(0.5 * x)
+        return x * root * root
+    return x * sigmoid(x)
 
 
 cdef inline double larger(double a, double b) noexcept nogil:
@@ -102,16 +104,12 @@ cdef double unary(int code, double x, double constant) noexcept nogil:
     elif code == GELU:
         return gelu(x)
     elif code == SILU:
-        return x * sigmoid(x)
+        return silu(x)
     else:  # LEAKY_RELU
         return x if x > 0.0 else constant * x
 
 
 # The local gradients -------------------------------------------------------------------------
-
-cdef inline double gelu_slope(double x) noexcept nogil:
-    return 0.5 * erfc(-x * SQRT_HALF) + x * exp(-0.5 * x * x) * INV_SQRT_2PI
-
 
 cdef inline double silu_slope(double x) noexcept nogil:
     cdef double s = sigmoid(x)

@@ -23,6 +23,7 @@ from typing import Any, Literal, NoReturn, Self, SupportsFloat, TypeAlias, TypeV
 import numpy as np
 
 from numpy_vectorized import erf as error_function
+from numpy_vectorized.gelu import gelu, gelu_slope
 
 __all__ = ["Tape", "Value", "Vector", "concatenate", "no_grad", "stack", "where"]
 
@@ -534,7 +535,6 @@ sinh = either(math.sinh, np.sinh)
 cosh = either(math.cosh, np.cosh)
 log1p = either(math.log1p, np.log1p)
 erf = either(math.erf, lambda x: error_function.erf(np.asarray(x)))
-erfc = either(math.erfc, lambda x: error_function.erfc(np.asarray(x)))
 sign = either(lambda x: 1.0 if x > 0.0 else -1.0 if x < 0.0 else x * 0.0, np.sign)
 
 
@@ -560,12 +560,14 @@ def softplus(x: Any) -> Any:
     return pick(x > 0.0, x, 0.0) + log1p(exp(-abs(x)))
 
 
-def gelu(x: Any) -> Any:
-    return 0.5 * x * erfc(-x * SQRT_HALF)  # erfc keeps the digits that 1 + erf loses
-
-
-def gelu_slope(x: Any, y: Any) -> Any:
-    return 0.5 * erfc(-x * SQRT_HALF) + x * exp(-0.5 * x * x) * INV_SQRT_2PI
+def silu(x: Any) -> Any:
+    y = x * sigmoid(x)
+    # Further left sigmoid(x) is too small for all its digits.
+    tiny = x < (-708.0 if type(x) is float or x.dtype == np.float64 else -87.0)
+    if not (tiny if type(x) is float else tiny.any()):
+        return y
+    root = exp(-0.5 * abs(x))
+    return pick(tiny, x * root * root, y)
 
 
 def silu_slope(x: Any, y: Any) -> Any:
@@ -607,8 +609,6 @@ def power_slope_exponent(a: Any, b: Any, y: Any) -> Any:
     return pick((a == 0.0) & (b >= 0.0), 0.0, y * log_a)
 
 
-SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
-INV_SQRT_2PI = 0.3989422804014327  # 1 / sqrt(2 pi)
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
 # The table: name, value, derivative. Compare it with any table of derivatives ----------------
@@ -664,7 +664,7 @@ SIGMOID = Unary("sigmoid", sigmoid, lambda x, y: y * (1.0 - y))
 RELU = Unary("relu", relu, relu_slope)
 SOFTPLUS = Unary("softplus", softplus, lambda x, y: sigmoid(x))
 GELU = Unary("gelu", gelu, gelu_slope)
-SILU = Unary("silu", lambda x: x * sigmoid(x), silu_slope)
+SILU = Unary("silu", silu, silu_slope)
 
 
 def leaky_relu(negative_slope: float) -> Unary:

@@ -19,6 +19,8 @@ from numbers import Complex, Real
 from operator import attrgetter
 from typing import Any, NoReturn, SupportsFloat, TypeVar, cast
 
+from pure_python.gelu import gelu, gelu_slope
+
 __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
 # ---------------------------------------------------------------------------------------------
@@ -255,12 +257,11 @@ def softplus(x: float) -> float:
     return x + math.log1p(math.exp(-x)) if x > 0.0 else math.log1p(math.exp(x))
 
 
-def gelu(x: float) -> float:
-    return 0.5 * x * math.erfc(-x * SQRT_HALF)  # erfc keeps the digits that 1 + erf loses
-
-
-def gelu_slope(x: float, y: float) -> float:
-    return 0.5 * math.erfc(-x * SQRT_HALF) + x * math.exp(-0.5 * x * x) * INV_SQRT_2PI
+def silu(x: float) -> float:
+    if x < -708.0:  # here sigmoid(x) is too small for all its digits
+        root = math.exp(0.5 * x)
+        return x * root * root
+    return x * sigmoid(x)
 
 
 def silu_slope(x: float, y: float) -> float:
@@ -333,8 +334,6 @@ def sinh_of(x: float) -> float:
         return math.copysign(math.inf, x)
 
 
-SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
-INV_SQRT_2PI = 0.3989422804014327  # 1 / sqrt(2 pi)
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
 # The table: name, value, derivative. Compare it with any table of derivatives ----------------
@@ -386,7 +385,7 @@ SIGMOID = Unary("sigmoid", sigmoid, lambda x, y: y * (1.0 - y))
 RELU = Unary("relu", lambda x: 0.0 if x <= 0.0 else x, lambda x, y: 0.0 if x <= 0.0 else 1.0)
 SOFTPLUS = Unary("softplus", softplus, lambda x, y: sigmoid(x))
 GELU = Unary("gelu", gelu, gelu_slope)
-SILU = Unary("silu", lambda x: x * sigmoid(x), silu_slope)
+SILU = Unary("silu", silu, silu_slope)
 
 
 def leaky_relu(negative_slope: float) -> Unary:

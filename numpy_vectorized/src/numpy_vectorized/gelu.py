@@ -1,0 +1,46 @@
+"""x·Φ(x) with all its digits, where Φ is the distribution function of the normal distribution.
+
+Floats are computed by pure_python, and arrays by its formulas, which are explained there.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from numpy_vectorized.erf import erfc
+from pure_python import gelu as scalar
+from pure_python.gelu import COEFFICIENTS, INV_SQRT_2PI, SHORTENER, SQRT_HALF
+
+Array = np.ndarray[Any, Any]
+BOTH_POLYNOMIALS = np.array(COEFFICIENTS)[:, :, np.newaxis]
+
+
+def gelu(x: Any) -> Any:
+    if type(x) is float:
+        return scalar.gelu(x)
+    x = np.asarray(x)
+    y = np.asarray(0.5 * x * erfc(-x * SQRT_HALF))
+    tail = (x > -39.0) & (x < -1.0)
+    if tail.any():
+        y[tail] = left_tail(x[tail].astype(np.float64, copy=False))
+    return y
+
+
+def left_tail(x: Array) -> Array:
+    polynomials = np.zeros((2, x.size))
+    for coefficients in BOTH_POLYNOMIALS:
+        polynomials *= -x
+        polynomials += coefficients
+    # exp(-x²/2) from a short x, whose square is exact, and the small rest of the exponent.
+    short = (x + SHORTENER) - SHORTENER
+    rest = (short - x) * (0.5 * (short + x))
+    y: Array = polynomials[0] / polynomials[1] - INV_SQRT_2PI
+    y += y * np.expm1(rest)
+    y *= np.exp(-0.5 * short * short)
+    return y
+
+
+def gelu_slope(x: Any, y: Any) -> Any:
+    if type(x) is float:
+        return scalar.gelu_slope(x, y)
+    return 0.5 * erfc(np.asarray(-x * SQRT_HALF)) + x * np.exp(-0.5 * x * x) * INV_SQRT_2PI
