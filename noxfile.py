@@ -118,7 +118,7 @@ def scale(session: nox.Session) -> None:
 
 @nox.session
 def programs(session: nox.Session) -> None:
-    """100,000 random programs by all backends, PyTorch and a naive reference; `-- 2000`: fewer."""
+    """125,000 random programs by all backends, PyTorch and a naive reference; `-- 2000`: fewer."""
     install(session, *SUITE, torch=True, backends=BACKENDS)
     run_module(session, "reliability.programs")
 

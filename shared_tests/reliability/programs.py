@@ -302,7 +302,8 @@ def without_numbers(errors: list[str]) -> list[str]:
 def main(args: list[str] | None = None) -> int:
     """The exit code: 1 where anything disagrees."""
     parser = argparse.ArgumentParser(prog="python -m reliability.programs")
-    parser.add_argument("count", type=int, nargs="?", default=100_000, help="[default: 100000]")
+    # Five of six are finite throughout, and compared with PyTorch: more than 100,000 of these.
+    parser.add_argument("count", type=int, nargs="?", default=125_000, help="[default: 125000]")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--record", action="store_true", help="write into docs/reliability.md")
     options = parser.parse_args(args)
