@@ -285,9 +285,18 @@ def test_workflows_name_sessions_that_there_are():
         text = workflow.read_text(encoding="utf-8")
         for command in re.findall(r"run: python (.+)", text):
             assert command == "-m pip install nox" or command.startswith("-m nox -s ")
-        for names in re.findall(r"nox -s ((?:\w[\w-]* ?)+)|session: \[([\w, -]+)\]", text):
+        for names in re.findall(r"nox -s ((?:\w[\w-]* ?)+)|session: \[([\w,\s-]+)\]", text):
             named |= {name for name in re.findall(r"\w[\w-]*", " ".join(names))}
     assert named and named <= set(sessions())
+
+
+def test_every_long_run_is_repeated():
+    """Whatever has its figures in docs/reliability.md."""
+    weekly = (ROOT / ".github" / "workflows" / "weekly.yml").read_text(encoding="utf-8")
+    repeated = re.search(r"session: \[([\w,\s-]+)\]", weekly)[1]
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    recorded = set(re.findall(r"^<!-- end of ([\w-]+) -->$", page, re.MULTILINE))
+    assert recorded and recorded <= set(re.findall(r"[\w-]+", repeated))
 
 
 def test_every_dependency_is_named_with_its_licence():
