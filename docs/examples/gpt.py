@@ -196,7 +196,13 @@ def main(file, backend, steps, lr, samples, seed):
         documents = Documents(Path(file).read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{file} is not text in UTF-8: {error}") from None
-    model = GPT(importlib.import_module(backend), documents.vocabulary)
+    try:
+        engine = importlib.import_module(backend)
+    except ModuleNotFoundError as error:
+        if error.name != backend:
+            raise
+        raise click.UsageError(f"{backend} is not installed: name another with --backend") from None
+    model = GPT(engine, documents.vocabulary)
     click.echo(
         f"{len(documents.lines)} documents, {documents.vocabulary} tokens, "
         f"{model.nparams()} parameters, {backend}"

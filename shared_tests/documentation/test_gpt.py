@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cases.numbers import all_close, floats, worst
 
@@ -106,3 +107,10 @@ def test_without_its_libraries_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     with pytest.raises(SystemExit, match="needs rich.*: python -m pip install click rich"):
         runpy.run_path(str(EXAMPLE))
+
+
+def test_a_backend_that_is_not_installed_is_told(gpt, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cython_core", None)
+    done = CliRunner().invoke(gpt.main, [])
+    assert done.exit_code == 2
+    assert done.output.endswith("cython_core is not installed: name another with --backend\n")
