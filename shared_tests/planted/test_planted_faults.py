@@ -203,10 +203,11 @@ FAULTS = {
         "graph", "test_gradcheck_finds_a_gradient_that_is_slightly_wrong", "must not pass",
     ),
     "a counter that threads share": (
-        append("import time\nfrom faulty import engine\nserial = 0\n"
-               "def next_in_order():\n    global serial\n    now = serial\n    now % 100 or time.sleep(1e-5)\n"
-               "    serial = now + 1\n    return serial\n"
-               "engine.next_in_order = next_in_order\n"),
+        append("import time\nfrom faulty import engine\n"
+               "class Shared:\n    serial = 0\n"
+               "    def __next__(self):\n        now = self.serial\n        now % 100 or time.sleep(1e-5)\n"
+               "        self.serial = now + 1\n        return self.serial\n"
+               "engine.numbering = Shared()\n"),
         "threads_and_processes", "test_threads_with_graphs_of_their_own", "disturb each other",
     ),
     "threads that walk at once": (

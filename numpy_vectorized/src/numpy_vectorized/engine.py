@@ -797,7 +797,7 @@ class Value:
         self._operands: tuple[Any, ...] = ()
         self._operation: Any = None
         self._context: Any = None
-        self._order = next_in_order()
+        self._order = next(numbering)
         self._visit = 0
 
     def _make_custom(
@@ -1287,7 +1287,7 @@ def restore(data: Any, grad: Any, label: str) -> Any:
 # The record
 # ---------------------------------------------------------------------------------------------
 
-next_in_order = count(1).__next__
+numbering = count(1)
 new = object.__new__
 
 
@@ -1307,7 +1307,7 @@ def record(data: Any, operation: Any, operands: tuple[Any, ...], context: Any = 
         node._operands, node._operation, node._context = (), None, None
     else:
         node._operands, node._operation, node._context = operands, operation, context
-    node._order = next_in_order()
+    node._order = next(numbering)
     node._visit = 0
     return node
 
@@ -1326,7 +1326,7 @@ def operations_below(roots: Iterable[Value]) -> list[Any]:
     use it: by then its gradient is complete. An explicit stack, since a graph may be deeper than
     Python's recursion goes.
     """
-    visit = next_in_order()
+    visit = next(numbering)
     found: list[Any] = []
     stack: list[Any] = []
     for root in roots:
@@ -1816,7 +1816,7 @@ def view(source: Any, take: Callable[[np.ndarray], np.ndarray]) -> Any:
         node._number, node._slope = data, take(source._grad)
     node._label = ""
     node._operands, node._operation, node._context = (owner,), VIEW, None
-    node._order = next_in_order()
+    node._order = next(numbering)
     node._visit = 0
     return node
 

@@ -476,7 +476,7 @@ class Value:
         self._operands: tuple[Any, ...] = ()
         self._operation: Any = None
         self._context: Any = None
-        self._order = next_in_order()
+        self._order = next(numbering)
         self._visit = 0
         operands = all_of(operands, "operands")
         if operands or local_grads is not None or op:
@@ -580,7 +580,7 @@ class Value:
             node._operands = (self, other)
             node._operation = ADD
             node._context = None
-            node._order = next_in_order()
+            node._order = next(numbering)
             node._visit = 0
             return node
         return ADD(self, other)
@@ -605,7 +605,7 @@ class Value:
             node._operands = (self, other)
             node._operation = MULTIPLY
             node._context = None
-            node._order = next_in_order()
+            node._order = next(numbering)
             node._visit = 0
             return node
         return MULTIPLY(self, other)
@@ -847,7 +847,7 @@ def restore(kind: type[Value], data: float, grad: float, label: str) -> Value:
 # The record
 # ---------------------------------------------------------------------------------------------
 
-next_in_order = count(1).__next__
+numbering = count(1)
 new = object.__new__
 
 
@@ -862,7 +862,7 @@ def record(data: float, operation: Any, operands: tuple[Any, ...], context: Any 
     node._operands = operands
     node._operation = operation
     node._context = context
-    node._order = next_in_order()
+    node._order = next(numbering)
     node._visit = 0
     return node
 
@@ -892,7 +892,7 @@ class Block:
         self._operation = operation
         self._operands = operands
         self._context = context
-        self._order = next_in_order()
+        self._order = next(numbering)
         self._visit = 0
         self.gradients: list[float] = []
 
@@ -954,7 +954,7 @@ def operations_below(roots: Iterable[Value], from_zero: bool = False) -> list[An
     use it: by then its gradient is complete. An explicit stack, since a graph may be deeper than
     Python's recursion goes. from_zero: their gradients are set to zero.
     """
-    visit = next_in_order()
+    visit = next(numbering)
     found: list[Any] = []
     stack: list[Any] = []
     for root in roots:
