@@ -446,6 +446,7 @@ cdef void value_dealloc(PyObject *o) noexcept:
                 break
             dying = NULL
             last = NULL
+            prefetch(c - 2 * LOOK_AHEAD)  # a chain goes down in memory, too
         else:
             if dying != NULL:
                 c = dying
