@@ -1681,8 +1681,9 @@ cdef object at_once(
             return apply1(number_with, cell_of(b), PyFloat_AS_DOUBLE(a))
         if type(a) is int:
             number = PyLong_AsDouble(a)
-            if code != ADD or number != 0.0:  # what sum begins with is not added
-                return apply1(number_with, cell_of(b), number)
+            if code == ADD and number == 0.0:
+                return b  # what the built-in sum begins with is not added
+            return apply1(number_with, cell_of(b), number)
     return otherwise(a, b)
 
 
