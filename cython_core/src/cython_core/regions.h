@@ -37,18 +37,19 @@ static char *mapped(size_t size, size_t alignment) {
       #define MADV_POPULATE_WRITE 23  /* of Linux 5.14: an older one refuses it, and nothing is lost */
     #endif
 
-enum { AHEAD = 2 };  /* regions that one thread has cleared; as many may wait */
+enum { AHEAD = 2 };  /* regions that one thread clears; as many may wait */
 
-static char *cleared = NULL, *cleared_end = NULL;  /* regions that are ready */
-static char *coming = NULL;                        /* the ones after them */
+static char *ready = NULL, *ready_end = NULL;  /* regions that it has cleared, or is about to */
+static char *coming = NULL;                    /* the ones after them */
 static size_t coming_size = 0;
 static pthread_t clearing;
 static int is_clearing = 0;
-static int growth = 0;  /* regions taken since one was given back */
+static int has_cleared = 0;  /* the thread says so */
+static int growth = 0;       /* regions taken since one was given back */
 
-static void *clear_coming(void *unused) {
-    (void)unused;
-    madvise(coming, coming_size, MADV_POPULATE_WRITE);
+static void *clear_regions(void *regions) {
+    madvise(regions, coming_size, MADV_POPULATE_WRITE);
+    __atomic_store_n(&has_cleared, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -57,9 +58,10 @@ static void start_clearing(size_t size) {
     coming = mapped(AHEAD * size, size);
     if (!coming) return;
     coming_size = AHEAD * size;
+    has_cleared = 0;
     sigfillset(&all);  /* signals are for Python's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    is_clearing = !pthread_create(&clearing, NULL, clear_coming, NULL);
+    is_clearing = !pthread_create(&clearing, NULL, clear_regions, coming);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -71,24 +73,26 @@ static void end_clearing(void) {
 /* A child has only the thread that forked. */
 static void regions_after_fork(void) { is_clearing = 0; }
 
+/* Nobody waits for the thread, which may wait for a core itself: what it has not cleared yet, the
+   system clears on first touch as ever. */
 static void *region_memory(size_t size, int large) {
-    if (cleared == cleared_end && coming) {
-        end_clearing();
-        cleared = coming;
-        cleared_end = coming + coming_size;
+    if (ready == ready_end && coming) {
+        ready = coming;
+        ready_end = coming + coming_size;
         coming = NULL;
     }
-    if (large && ++growth > 4 && !coming) start_clearing(size);
-    if (cleared == cleared_end) return mapped(size, size);
-    cleared += size;
-    return cleared - size;
+    if (__atomic_load_n(&has_cleared, __ATOMIC_ACQUIRE)) end_clearing();
+    if (large && ++growth > 4 && !coming && !is_clearing) start_clearing(size);
+    if (ready == ready_end) return mapped(size, size);
+    ready += size;
+    return ready - size;
 }
 
 static void region_release(void *region, size_t size) {
-    munmap(region, size);
-    if (cleared != cleared_end) munmap(cleared, cleared_end - cleared);
-    cleared = cleared_end = NULL;
     end_clearing();
+    munmap(region, size);
+    if (ready != ready_end) munmap(ready, ready_end - ready);
+    ready = ready_end = NULL;
     if (coming) munmap(coming, coming_size);
     coming = NULL;
     growth = 0;
