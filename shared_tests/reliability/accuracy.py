@@ -26,7 +26,7 @@ from reference import torch
 from .record import record
 
 LIMIT = 4.0  # of a function of many numbers, for each ulp that its arguments are worth
-SLACK = 16.0  # how much larger than PyTorch's an error may be: where terms cancel, luck decides
+SLACK = 8.0  # how much larger than PyTorch's an error may be: where terms cancel, luck decides
 GROUP = 64  # points next to each other, over which the errors of derivatives are compared
 
 # What is right -------------------------------------------------------------------------------
