@@ -30,7 +30,7 @@ __all__ = ["Tape", "Value", "Vector", "no_grad"]
 
 def is_number(x: object) -> bool:
     """Whether x stands for one real number: it has __float__ or __index__ and is no array."""
-    if isinstance(x, float | int):
+    if isinstance(x, (float, int, Value)):
         return True
     kind = type(x)
     return (
@@ -140,14 +140,14 @@ class Binary:
         """a and b, where b may be a number; NotImplemented where it is neither."""
         if isinstance(b, Value):
             return record(self.compute(a._data, b._data), self, (a, b))
-        if not is_number(b):
+        if type(b) is not float and not is_number(b):
             return cast("Value", NotImplemented)
         number = as_float(b)
         return record(self.compute(a._data, number), self.right, (a,), number)
 
     def reflected(self, b: Value, a: Any) -> Value:
         """The same where Python found the number on the left."""
-        if not is_number(a):
+        if type(a) is not float and not is_number(a):
             return cast("Value", NotImplemented)
         number = as_float(a)
         return record(self.compute(number, b._data), self.left, (b,), number)
@@ -1104,12 +1104,16 @@ def recording() -> bool:
 # list of arguments and whatever constants the operation needs besides (targets, an eps).
 
 
-def arguments_of(values: Any, what: str) -> list[Any]:
-    """values as a list in which every element is a Value or a float."""
+def arguments_of(values: Any, what: str | Callable[[], str]) -> list[Any]:
+    """values as a list in which every element is a Value or a float.
+
+    what: who needs them, for a TypeError; or what makes that name, should it come to one.
+    """
     if isinstance(values, Vector) and not values._is_nested():
         return list(values._values)
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise TypeError(f"{what} needs a sequence of Values and numbers, got {describe(values)}")
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        name = what if isinstance(what, str) else what()
+        raise TypeError(f"{name} needs a sequence of Values and numbers, got {describe(values)}")
     return [v if isinstance(v, Value) else as_float(v) for v in values]
 
 
@@ -1592,7 +1596,11 @@ def number_or_value(v: Any) -> Any:
 
 
 def is_sequence(x: object) -> bool:
-    return isinstance(x, Iterable) and not isinstance(x, str | bytes | dict) and not is_number(x)
+    if isinstance(x, (float, Value)):
+        return False
+    return isinstance(x, (list, tuple, Vector)) or (
+        isinstance(x, Iterable) and not isinstance(x, (str, bytes, dict)) and not is_number(x)
+    )
 
 
 def row_length(v: Any) -> str:

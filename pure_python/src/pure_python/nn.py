@@ -381,7 +381,7 @@ def per_sample(module: Any, x: Any) -> Any:
 
 
 def one_sample(module: Any, x: Any, where: str = "") -> Any:
-    inputs = arguments_of(x, module._short())
+    inputs = arguments_of(x, module._short)
     if len(inputs) != module.n_in:
         raise ValueError(
             f"{module._short()} expects {module.n_in} inputs, got {len(inputs)}{where}"
