@@ -53,6 +53,10 @@ np.empty(2**25 - 2**16, np.uint8)
 
 FEW = 2**15  # elements of what is kept for reuse and looked at all at once
 
+# dot begins sooner than matmul, but clears the memory that it is about to write: from so many
+# elements on that takes longer.
+MANY = 2**13
+
 # To compare with: a Python float would be made an array each time.
 ZERO = {dtype: np.zeros((), dtype) for dtype in DTYPES}
 
@@ -136,6 +140,8 @@ def tensor_of(values: Any, what: str, leaves: bool = False) -> Any:
     if isinstance(values, Vector):
         return values
     if isinstance(values, np.ndarray) and values.ndim:
+        if values.dtype in DTYPES:
+            return values
         if not holds_values(values):
             return as_array(values)
         values = values.tolist()
@@ -500,7 +506,7 @@ def give_product(operand: Value, a: Any, b: Any) -> None:
     """give(operand, a·b), computed where the gradient is to lie if there is such a place."""
     room = operand._room
     if room is not None and operand._grad is None and room.dtype is a.dtype:
-        operand._grad = a.dot(b, room)
+        operand._grad = a.dot(b, room) if room.size < MANY else np.matmul(a, b, room)
     else:
         give(operand, a.dot(b))
 

@@ -18,6 +18,7 @@ from numpy_vectorized.engine import (
     FEW,
     GELU,
     LEAKY_RELU,
+    MANY,
     MEAN,
     RELU,
     SIGMOID,
@@ -145,10 +146,11 @@ class Perceptrons:
     def __call__(self, x: Any, weight: Any, bias: Any, single: bool = False) -> Any:
         inputs = x._data if isinstance(x, Value) else x
         w = weight._data if isinstance(weight, Value) else weight
+        b = bias._data if isinstance(bias, Value) else bias
         if inputs.dtype is not w.dtype:
             x, weight = of_one_dtype(x, weight)
             inputs, w = data_of(x), data_of(weight)
-        y, sums = self.compute(inputs, w, data_of(bias), single)
+        y, sums = self.compute(inputs, w, b, single)
         operands: Any = (weight, x, bias) if isinstance(x, Value) else (weight, bias)
         if not (isinstance(weight, Value) and isinstance(bias, Value)):
             operands = values_among(operands)  # as `linear` may be given plain numbers
@@ -156,7 +158,7 @@ class Perceptrons:
 
     def compute(self, x: Any, w: Any, b: Any, single: bool) -> tuple[Any, Any]:
         """The outputs, and where the slope of the activation needs them the sums."""
-        y = x.dot(w.T) if x.ndim <= 2 else x @ w.T  # dot is quicker to begin
+        y = x.dot(w.T) if x.ndim <= 2 and x.size < MANY else x @ w.T
         if single and w.ndim == 2:
             y = y[..., 0]
         if y.ndim == 0:
@@ -206,7 +208,10 @@ class Perceptrons:
         if isinstance(weight, Value):
             give_product(weight, gradients.T, rows)
         if isinstance(x, Value):
-            contribution = gradients.dot(w) if w.ndim == 2 else np.outer(gradients, w)
+            if w.ndim == 2:
+                contribution = gradients.dot(w) if inputs.size < MANY else gradients @ w
+            else:
+                contribution = np.outer(gradients, w)
             give(x, contribution if rows is inputs else contribution.reshape(inputs.shape))
         if isinstance(bias, Value):
             give_product(bias, ones(len(rows), gradients.dtype), gradients)
@@ -224,7 +229,7 @@ class Perceptrons:
         x, weight, bias, single, _ = node._context
         y, rows, w = node._data, data_of(x), data_of(weight)
         matrix = as_rows(w)
-        forward: list[Call] = [partial(np.dot, rows, w.reshape(-1) if single else w.T, y)]
+        forward: list[Call] = [product_into(y, rows, w.reshape(-1) if single else w.T)]
         backward: list[Call] = []
         if bias is not None:
             forward.append(partial(np.add, y, data_of(bias), y))
@@ -237,13 +242,13 @@ class Perceptrons:
         above = above.reshape(len(rows), len(matrix))
         if isinstance(weight, Value):
             out, after = tape.gradient_of(weight)
-            backward += [partial(np.dot, above.T, rows, out.reshape(matrix.shape)), *after]
+            backward += [product_into(out.reshape(matrix.shape), above.T, rows), *after]
         if isinstance(x, Value):
             out, after = tape.gradient_of(x)
-            backward += [partial(np.dot, above, matrix, out), *after]
+            backward += [product_into(out, above, matrix), *after]
         if isinstance(bias, Value):
             out, after = tape.gradient_of(bias)
-            backward += [partial(np.dot, ones(len(rows), y.dtype), above, out), *after]
+            backward += [product_into(out, ones(len(rows), y.dtype), above), *after]
         return forward, backward
 
     def element(self, node: Value, index: tuple[int, ...]) -> tuple[str, list[Any]]:
@@ -273,6 +278,11 @@ class Perceptrons:
         sums = sums[index] if isinstance(sums, np.ndarray) else sums
         slope = self.gradient_at_sum(number_at(node, index), 1.0, sums)
         return dot_gradients(self.compose(node, index), float(slope))
+
+
+def product_into(out: Any, a: Any, b: Any) -> Call:
+    """The call that writes a·b to `out`."""
+    return partial(a.dot, b, out) if out.size < MANY else partial(np.matmul, a, b, out)
 
 
 PERCEPTRONS = {name: Perceptrons(row) for name, row in ACTIVATIONS.items()}
