@@ -344,6 +344,7 @@ def docs(session: nox.Session) -> None:
 def build_archives(session: nox.Session, dist: Path) -> None:
     """The sdist and the wheel of each into a folder, and nothing else there."""
     shutil.rmtree(dist, ignore_errors=True)
+    os.umask(0o022)  # a wheel keeps the modes of what was compiled
     when = time_of_commit(session)
     for backend in BACKENDS:
         command = ("python", "-m", "build", f"--outdir={dist}", backend)

@@ -53,6 +53,7 @@ def build(clone: Path, out: Path) -> None:
     """The sdist and the wheel of each, from a clone of the commit."""
     run("git", "clone", "--quiet", ROOT, clone)
     epoch = run("git", "-C", clone, "log", "-1", "--format=%ct").strip()
+    os.umask(0o022)  # as in `nox -s build`: a wheel keeps the modes of what was compiled
     for backend in BACKENDS:
         builder = (sys.executable, "-m", "build", f"--outdir={out}")
         run(*builder, clone / backend, SOURCE_DATE_EPOCH=epoch)
