@@ -3,6 +3,7 @@
 A short form of `nox -s files`, whose code this runs; what that found has tests of its own below.
 """
 
+import errno
 import json
 import math
 import os
@@ -103,6 +104,20 @@ def test_a_file_that_is_cut_short_while_it_is_read(path):
     write_safetensors(path, {"a": [0.5] * 50_000})
     with pytest.raises(ValueError, match="it was cut short while it was read"):
         read_safetensors(path, lambda *described: os.truncate(path, 100_000))
+
+
+def test_a_disk_that_cannot_be_read(backend, path, monkeypatch):
+    """Rule 3.9: the error of the file system comes without a name there, and gets it."""
+    model = backend.MLP(2, [3, 1], seed=1)
+    model.save(path)
+
+    def failing(entry, file):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(weights, "numbers_of", failing)
+    with pytest.raises(OSError) as caught:
+        model.load(path)
+    assert caught.value.filename == path
 
 
 def test_a_machine_that_has_the_other_byte_order(path, monkeypatch):

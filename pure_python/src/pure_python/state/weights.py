@@ -75,7 +75,7 @@ def read_safetensors(
 
     check: called with the shapes by name and the metadata before the numbers are read.
     A ValueError of its own, or one for a file that is damaged or holds something else than floats,
-    names the file.
+    names the file, as does an OSError.
     """
     name = os.fspath(path)
     with open_regular(path) as file:
@@ -85,6 +85,8 @@ def read_safetensors(
             tensors = {entry.name: numbers_of(entry, file) for entry in entries}
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+        except OSError as error:  # of a disk that cannot be read, which knows no name
+            raise OSError(error.errno, error.strerror or str(error), name) from None
     return tensors, metadata
 
 
