@@ -2258,7 +2258,8 @@ class Vector(Value):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length along each axis."""
-        return cast(tuple[int, ...], self._data.shape)
+        shape: tuple[int, ...] = self._data.shape
+        return shape
 
     @property
     def ndim(self) -> int:
@@ -2268,12 +2269,14 @@ class Vector(Value):
     @property
     def size(self) -> int:
         """The number of scalars."""
-        return cast(int, self._data.size)
+        size: int = self._data.size
+        return size
 
     @property
     def dtype(self) -> np.dtype:
         """float64 or float32."""
-        return cast(np.dtype, self._data.dtype)
+        dtype: np.dtype = self._data.dtype
+        return dtype
 
     def __repr__(self) -> str:
         if self._data.ndim > 1 and self._data.size > 1000:  # as NumPy does, where nobody would read

@@ -492,10 +492,10 @@ def cross_entropy(logits: Any, classes: Any) -> Value:
         if n != lengths[0]:
             raise ValueError(f"cross_entropy with rows of {lengths[0]} and {n} logits")
     x = as_sequence(logits, "cross_entropy")
-    rows = math.prod(x.shape[:-1])
+    *leading, width = x.shape
+    rows = math.prod(leading)
     indices = class_indices(classes)
     same_count("cross_entropy", rows, indices.size)
-    width = x.shape[-1]
     if width == 0:
         raise ValueError("cross_entropy needs at least one logit a sample, got none")
     try:
