@@ -1547,6 +1547,17 @@ def test_how_a_number_came_about_that_is_not_finite(kind, backend):
     only(found, "not finite", f": {formula}", advice)
 
 
+def test_a_loss_that_is_not_finite(backend):
+    """Rule 5.10: of one number, made from many."""
+    rows, labels = points(count=2)
+    model = backend.MLP(2, [1], seed=1)
+    model.layers[0].bias[0].data = 1e200
+    loss = backend.mse_loss(model(rows), labels)
+    only(backend.diagnose(loss, model), "not finite", "mse_loss(1e+200, 1e+200", "= inf", "smaller")
+    halves = backend.Vector([1e308, 1e308])
+    only(backend.diagnose(halves.sum() * 0.5), "not finite", "sum(1e+308, 1e+308) = inf")
+
+
 def test_a_network_whose_numbers_are_not_finite(backend):
     """Rule 5.10: a weight too large, an input that is nan, a parameter that became nan."""
     rows, labels = points()

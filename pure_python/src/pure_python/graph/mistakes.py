@@ -27,7 +27,7 @@ from pure_python.graph.layers import (
     several,
 )
 from pure_python.graph.steps import moment_of, visible
-from pure_python.graph.tracing import Node, is_node
+from pure_python.graph.tracing import Node, is_node, scalars_of
 
 # Batches smaller than this say nothing about a unit.
 SAMPLES = 8
@@ -178,8 +178,9 @@ def written_out(name: str, node: Node) -> tuple[str, str]:
     composition = node._composition() if hasattr(node, "_composition") else None
     result = short(node.data)
     if composition is None:
-        numbers = formula(node.op, [short(operand.data) for operand in node.operands])
-        labels = [visible(operand.label) for operand in node.operands]
+        operands = list(scalars_of(node.operands, None))
+        numbers = formula(node.op, [short(operand.data) for operand in operands])
+        labels = [visible(operand.label) for operand in operands]
         symbols = f"{formula(node.op, labels)} = " if labels and all(labels) else ""
         head = "" if name.partition("[")[0] == node.op else f"{name} is {result}: "
         return f"{head}{symbols}{numbers} = {result}", cure(node)
@@ -311,7 +312,7 @@ def gradient_not_finite(graph: Graph, given: dict[Node, Any], ran: bool) -> Iter
         if not hasattr(factor, "shape"):
             slopes = scalar._local_gradients()
             local = next((x for x in slopes if not math.isfinite(x * factor)), math.nan)
-            numbers = [short(x.data) for x in scalar.operands]
+            numbers = [short(x.data) for x in scalars_of(scalar.operands, None)]
             how = (
                 f": the slope of {formula(scalar.op, numbers)} there is {short(local)}, "
                 f"times the gradient above it, {short(factor)}"

@@ -101,7 +101,7 @@ def walk(root: Node | Sequence[Node], fused: bool, max_nodes: int | None) -> Gra
                 face = _expand(node, composition)
         shown[node] = face
         _check_size(len(shown), max_nodes)
-        path.append((face, _scalars(face.operands, max_nodes)))
+        path.append((face, scalars_of(face.operands, max_nodes)))
 
     for start in _roots(root, max_nodes):
         if start not in shown:
@@ -115,7 +115,7 @@ def walk(root: Node | Sequence[Node], fused: bool, max_nodes: int | None) -> Gra
             else:
                 path.pop()
                 nodes.append(node)
-                edges.extend((shown[o], node) for o in _scalars(node.operands, max_nodes))
+                edges.extend((shown[o], node) for o in scalars_of(node.operands, max_nodes))
         roots.append(shown[start])
     return Graph(nodes, edges, roots, parameters)
 
@@ -150,7 +150,7 @@ def _check_size(count: int, max_nodes: int | None) -> None:
         )
 
 
-def _scalars(values: Iterable[Node], max_nodes: int | None) -> Iterator[Node]:
+def scalars_of(values: Iterable[Node], max_nodes: int | None) -> Iterator[Node]:
     """The scalar nodes of Values, which may hold arrays."""
     for value in values:
         elements = getattr(value, "_scalars", None)
@@ -167,7 +167,7 @@ def _roots(root: Node | Sequence[Node], max_nodes: int | None) -> Iterator[Node]
         return hasattr(value, "_scalars") or is_node(value)
 
     for value in values_in(root, is_root):
-        yield from _scalars((value,), max_nodes)
+        yield from scalars_of((value,), max_nodes)
 
 
 def values_in(root: Any, is_value: Callable[[object], bool]) -> Iterator[Node]:
