@@ -1364,6 +1364,35 @@ def test_data_changed_before_backward(backend):
     assert "among layers.0.weight" in finding.seen
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_data_changed_of_a_product_of_leaves(backend, named):
+    """Rule 5.10: the gradient of the one shows what the other was; after a step it does not."""
+
+    def product(x, y):
+        a, b = backend.Value(x, label="a"), backend.Value(y, label="b")
+        return a, b, (a * b).tanh() * 0.5
+
+    a, b, root = product(0.25, 0.5)
+    a.data = 0.75
+    root.backward()
+    only(backend.diagnose(root, [a, b] if named else None), "data changed", "among a, b")
+    for x, y, moved in ((0.25, 0.5, "ab"), (0.25, 0.0, "ab"), (0.25, 0.5, "a"), (0.0, 0.5, "b")):
+        a, b, root = product(x, y)
+        root.backward()
+        for leaf in (a, b):
+            if leaf.label in moved:
+                leaf.data -= 0.1 * leaf.grad
+        assert not backend.diagnose(root, [a, b] if named else None)
+    # Where nothing goes down by a product, it tells nothing, whatever goes down beside it.
+    x, y = backend.Value(-1.0), backend.Value(1.0)
+    inner = (x * x).tanh()
+    for root in ((1.0 - x) ** 2 + 100.0 * (y - x * x) ** 2, inner + (inner * x - inner * x) + y):
+        x.data, x.grad, y.grad = -1.0, 0.0, 0.0
+        root.backward()
+        x.data -= 0.001 * x.grad
+        assert not backend.diagnose(root, [x, y] if named else None)
+
+
 def test_data_changed_by_hand(backend):
     """Rule 5.10: of what an operation had computed."""
     a, b = backend.Value(2.0, label="a"), backend.Value(3.0, label="b")

@@ -402,15 +402,35 @@ def seen(graph: Graph, stale: dict[Node, Any], given: dict[Node, Any]) -> bool:
     trained = set(graph.trained())
     for node in stale:
         weights, inputs = factors(graph, node) or ((), ())
-        if any(w in trained for w in weights):
-            for x in inputs:
-                inside = x not in roots and bool(of.sources(x))
-                # A step moves the weight of an input that is next to nothing, such as what a dead
-                # relu gives, no more than that: of such a product the bias alone has changed.
-                moving = largest(of.data(x)) > SILENT
-                if inside and moving and largest(given.get(x, 0.0)) > graph.changed * scale:
-                    return True
+        if not any(w in trained for w in weights):
+            continue
+        own: dict[Node, Any] = {}
+        of.give(node, of.grad(node), own)
+        # Those whose gradient comes in a considerable part from this product.
+        telling = [
+            x
+            for x in inputs
+            if largest(own.get(x, 0.0)) > SILENT * largest(given.get(x, 0.0)) and x not in roots
+        ]
+        for x in telling:
+            # A step moves the weight of an input that is next to nothing, such as what a dead relu
+            # gives, no more than that: of such a product the bias alone has changed.
+            moving = largest(of.data(x)) > SILENT
+            if of.sources(x) and moving and largest(own[x]) > graph.changed * scale:
+                return True
+        # Of two single leaves a step moves at least one, and the gradient of the other would have to
+        # be another, unless somebody zeroed, clipped or added to it.
+        if node.op == "*" and len(telling) == len(inputs):
+            if all(is_of_this_pass(graph, x, given) for x in telling):
+                return True
     return False
+
+
+def is_of_this_pass(graph: Graph, leaf: Node, given: dict[Node, Any]) -> bool:
+    """Whether a leaf of one number has the gradient that the graph gives, to the last digits."""
+    of = graph.of
+    single = not of.sources(leaf) and not getattr(of.data(leaf), "ndim", 0)
+    return single and not differ(of.grad(leaf), given.get(leaf, 0.0), graph.rounding, 0.0)
 
 
 def data_changed(graph: Graph, stale: dict[Node, Any], ran: bool) -> Finding:
