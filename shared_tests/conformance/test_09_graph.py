@@ -1386,7 +1386,8 @@ def test_data_changed_of_a_product_of_leaves(backend, named):
     # Where nothing goes down by a product, it tells nothing, whatever goes down beside it.
     x, y = backend.Value(-1.0), backend.Value(1.0)
     inner = (x * x).tanh()
-    for root in ((1.0 - x) ** 2 + 100.0 * (y - x * x) ** 2, inner + (inner * x - inner * x) + y):
+    product = inner * x
+    for root in ((1.0 - x) ** 2 + 100.0 * (y - x * x) ** 2, inner + (product - product) + y):
         x.data, x.grad, y.grad = -1.0, 0.0, 0.0
         root.backward()
         x.data -= 0.001 * x.grad
