@@ -118,12 +118,12 @@ cdef extern from *:
 cdef enum:
     CELL = 64                   # bytes
     SLAB = 1 << 18              # bytes, and its alignment: a cell finds its slab by its address
-    WORDS = 64                  # of marks, a bit for every cell
-    HEADER = 18 * CELL          # what a Slab itself takes; checked on import
-    CELLS = 4096 - 18
+    WORDS = 512                 # of marks, those of eight cells each
+    HEADER = 66 * CELL          # what a Slab itself takes; checked on import
+    CELLS = 4096 - 66
     REGION = 1 << 21            # bytes, and its alignment: what is asked of the system at once
     SLABS = 8                   # in a region
-    LOOK_AHEAD = 64             # cells
+    LOOK_AHEAD = 64             # cells, less than a header
     KEPT = 208                  # empty slabs (52 MB) that wait for the next graph; more go back
     VAST = 2 * KEPT             # slabs of a graph that is worth a thread
 
@@ -145,7 +145,7 @@ cdef struct Slab:
     Cell *free                  # leaves: cells to use again
     char *fresh                 # leaves: the first cell that was never used
     bint queued[PASSES]         # some of its marks are set
-    uint64_t marks[PASSES][WORDS]
+    uint64_t marks[WORDS]       # a byte for every cell: bits in a row would wait for each other
 
 # Slabs with marks, a heap whose first has the highest serial. It has room for all slabs, always: so
 # neither backward nor freeing has to allocate.
@@ -379,15 +379,15 @@ cdef inline void release_cell(Cell *c) noexcept:
 #
 # A graph may be ten million nodes deep, so a dying node must not free its operands from within its
 # own deallocation. It marks those that die with it, and the outermost call takes the newest of
-# them, again and again: from one end of the memory to the other, which the cache rewards. A single
-# one, as in a chain, waits in a variable instead.
+# them, again and again: from one end of the memory to the other, which the cache rewards. The
+# neighbour of the one that is being buried comes next in any case, so it needs no mark.
 
-cdef Cell *dying = NULL
-cdef bint burying = False
+cdef Cell *grave = NULL         # what is being buried
+cdef bint neighbour_dies = False
 
 
 cdef inline void die(Cell *c) noexcept:
-    global dying
+    global neighbour_dies
     if c.code < FIRST_NODE:
         if c.code == VIEW:
             let_go(<PyObject *>c.left)  # the owner of the numbers, an object of another type
@@ -400,8 +400,8 @@ cdef inline void die(Cell *c) noexcept:
         if c.label != NULL:
             let_go(c.label)
         release_cell(c)
-    elif dying == NULL and passes[DYING].count == 0:
-        dying = c
+    elif c == grave - 1:
+        neighbour_dies = True
     else:
         set_mark(c, DYING)
 
@@ -417,47 +417,42 @@ cdef inline void drop(Cell *c) noexcept:
 
 cdef void value_dealloc(PyObject *o) noexcept:
     """tp_dealloc of Value. Also called, last of all, by that of a subclass."""
-    global dying, burying, cursor
+    global grave, neighbour_dies, cursor
+    cdef bint outermost = grave == NULL
     cdef Cell *c = <Cell *>o
-    cdef Cell *anchor = NULL
-    cdef Cell *last = NULL
     cdef PyObject *label
     passes[DYING].scan_from = WORDS - 1  # it may be newer than what is being freed
     if is_value_exactly(c, value_type):
+        if outermost:
+            grave = c + 1
         die(c)
     else:
         # Its memory is not ours, and it is gone when this returns; so only its anchor can wait.
         label = c.label
-        if c.code == CUSTOM:
-            anchor = c.left
-        (<TypeObject *>c.head.ob_type).tp_free(o)
+        c = c.left if c.code == CUSTOM else NULL
+        (<TypeObject *>o.ob_type).tp_free(o)
         if label != NULL:
             let_go(label)
-        if anchor == NULL:
+        if c == NULL:
             return
-        drop(anchor)
-    if burying:
+        if outermost:
+            grave = c + 1
+        drop(c)
+    if not outermost:
         return
-    burying = True
-    while True:
-        if passes[DYING].count == 0:
-            c = dying
+    c = NULL
+    while neighbour_dies or passes[DYING].count:
+        if neighbour_dies:
+            neighbour_dies = False
+            c = grave - 1
+        else:
+            c = take_mark(DYING) if c == NULL else take_mark_after(c, DYING)
             if c == NULL:
                 break
-            dying = NULL
-            last = NULL
-            prefetch(c - 2 * LOOK_AHEAD)  # a chain goes down in memory, too
-        else:
-            if dying != NULL:
-                c = dying
-                dying = NULL
-                set_mark(c, DYING)
-            c = take_mark(DYING) if last == NULL else take_mark_after(last, DYING)
-            last = c
-            if c == NULL:
-                continue
+        grave = c
+        look_ahead(c)
         bury(c)
-    burying = False
+    grave = NULL
     if newest != NULL and newest.count * CELL == <size_t>(cursor - <char *>newest) - HEADER:
         # All that was made in it is dead: begin it again while it is in the cache.
         newest.count = 0
@@ -523,13 +518,17 @@ cdef void dequeue(int which) noexcept nogil:
     p.heap[i] = last
 
 
+cdef inline unsigned char *marks_of(Cell *c) noexcept nogil:
+    """Those of a node, a bit for each pass."""
+    return <unsigned char *>slab_of(c).marks + (<size_t>c & (SLAB - 1)) // CELL
+
+
 cdef inline bint set_mark(Cell *c, int which) noexcept nogil:
+    cdef unsigned char *marks = marks_of(c)
     cdef Slab *slab = slab_of(c)
-    cdef size_t i = (<size_t>c & (SLAB - 1)) // CELL
-    cdef uint64_t bit = (<uint64_t>1) << (i & 63)
-    if slab.marks[which][i >> 6] & bit:
+    if marks[0] & (1 << which):
         return False
-    slab.marks[which][i >> 6] |= bit
+    marks[0] |= 1 << which
     if unlikely(not slab.queued[which]):
         enqueue(slab, which)
     return True
@@ -542,15 +541,19 @@ cdef inline Cell *take_mark(int which) noexcept nogil:
     """
     cdef Pass *p = &passes[which]
     cdef Slab *slab
-    cdef int word = p.scan_from, bit
+    cdef unsigned char *marks
+    cdef int word = p.scan_from, i
     while p.count:
         slab = p.heap[0]
         while word >= 0:
-            if slab.marks[which][word]:
-                bit = highest_bit(slab.marks[which][word])
-                slab.marks[which][word] ^= (<uint64_t>1) << bit
+            if slab.marks[word] & (<uint64_t>0x0101010101010101 << which):
+                marks = <unsigned char *>slab.marks
+                i = 8 * word + 7
+                while not marks[i] & (1 << which):
+                    i -= 1
+                marks[i] ^= 1 << which
                 p.scan_from = word
-                return <Cell *>(<char *>slab + (64 * word + bit) * CELL)
+                return <Cell *>(<char *>slab + i * CELL)
             word -= 1
         dequeue(which)
         if which == DYING and slab.count == CELLS and slab != newest:
@@ -563,18 +566,20 @@ cdef inline Cell *take_mark(int which) noexcept nogil:
 cdef inline Cell *take_mark_after(Cell *c, int which) noexcept nogil:
     """The same after c was taken. Mostly it is the neighbour: guessed, the processor need not wait
     for the marks to know where to go on."""
-    cdef Slab *slab = slab_of(c)
-    cdef size_t i = (<size_t>c & (SLAB - 1)) // CELL - 1
-    cdef uint64_t bit = (<uint64_t>1) << (i & 63)
-    cdef Cell *soon = c - LOOK_AHEAD if i > LOOK_AHEAD else c  # maybe rubbish: it does no harm
+    cdef unsigned char *marks = marks_of(c) - 1
+    if marks[0] & (1 << which):
+        marks[0] ^= 1 << which
+        return c - 1
+    return take_mark(which)
+
+
+cdef inline void look_ahead(Cell *c) noexcept nogil:
+    """Fetch what a pass that is at c comes to soon."""
+    cdef Cell *soon = c - LOOK_AHEAD  # maybe rubbish, or the header: it does no harm
     if not SANITIZED:
         prefetch(c - 2 * LOOK_AHEAD)
         prefetch(soon.left)
         prefetch(soon.right.value)
-    if slab.marks[which][i >> 6] & bit:
-        slab.marks[which][i >> 6] ^= bit
-        return c - 1
-    return take_mark(which)
 
 
 cdef inline bint mark(Cell *c) noexcept nogil:

@@ -12,10 +12,10 @@
 #         sort. Leaves lie in slabs of their own with a free list, so that a parameter that lives on
 #         pins no slab of nodes. The system gives memory in regions of 2 MB, and gets all back that
 #         is empty, save 52 MB for the next graph.
-# marks   one bit a cell. Backward sets the bit of every node that it gives to, clearing its gradient
-#         the first time, and always goes on with the highest bit of the newest slab: nothing is
-#         visited that is not reached, nothing is allocated, nothing recurs. Freeing goes the same
-#         way with marks of its own.
+# marks   one byte a cell. Backward marks every node that it gives to, clearing its gradient the first
+#         time, and always goes on with the last mark of the newest slab: nothing is visited that is
+#         not reached, nothing is allocated, nothing recurs. Freeing goes the same way with marks of
+#         its own.
 # Fused   what a node with many operands (dot, mean, a loss) or many elements (softmax, a layer, a
 #         Vector) needs besides its cell. The elements of a block are numbers in a row; they hang on
 #         one hidden node, the anchor: an ordinary cell that Python never sees, with their place in

@@ -1191,6 +1191,7 @@ cdef int run_backward() except -1:
         while c != NULL:
             for i in range(STRIDE):
                 step(c)
+                look_ahead(c)
                 c = take_mark_after(c, REACHED)
                 if c == NULL:
                     break
@@ -2639,6 +2640,7 @@ cdef class Tape:
                 if c.code == CUSTOM_ANCHOR:
                     custom = c
                 reach_operands(c)
+                look_ahead(c)
                 c = take_mark_after(c, REACHED)
                 now_and_then(self.count)
         finally:
