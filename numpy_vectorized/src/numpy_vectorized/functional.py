@@ -236,8 +236,9 @@ class Perceptrons:
         if self.activation is RELU:
             forward.append(partial(np.maximum, y, ZERO[y.dtype], out=y))
             alive, gradients = np.empty(y.shape, bool), np.empty_like(y)
-            backward.append(partial(np.not_equal, y, 0.0, alive))
-            backward.append(partial(np.multiply, above, alive, gradients))
+            backward.append(partial(np.not_equal, y, ZERO[y.dtype], alive))
+            backward.append(partial(np.copyto, gradients, alive))
+            backward.append(partial(np.multiply, gradients, above, gradients))
             above = gradients
         above = above.reshape(len(rows), len(matrix))
         if isinstance(weight, Value):
