@@ -32,7 +32,7 @@ class Exact:
     """A function of a few numbers, and where to look at it.
 
     places: where its formulas, its library or its slope change; the numbers next to them are tried.
-    ulps: how far off a value may be, of an argument.
+    ulps: how far off a value may be, of an argument; slope_ulps: a derivative, besides what PyTorch's is.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Exact:
     places: tuple[float, ...] = ()
     domain: Callable[..., bool] = lambda *x: True
     ulps: Callable[..., float] = lambda *x: 2.0
+    slope_ulps: Callable[..., float] = lambda *x: math.inf
 
     def __str__(self) -> str:
         return self.name
@@ -159,7 +160,11 @@ FUNCTIONS = (
     Exact("softplus", softplus, (sigmoid,), F.softplus, (0.0, 20.0, 36.7, *STEEP), ulps=composed),
     Exact(
         "gelu", gelu, (gelu_slope,), F.gelu,
-        (0.0, -0.751791524693564457, -1.0, -37.6, -38.5, -39.0, *(math.sqrt(2) * x for x in ERF_SWITCHES)), ulps=composed,
+        (
+            0.0, -0.751791524693564457, -1.0, -1.308302971383865, -1.83921, -37.6, -37.9, -38.5, -39.0,
+            *(math.sqrt(2) * x for x in ERF_SWITCHES),
+        ),
+        ulps=composed, slope_ulps=lambda x: 4.0 if x < -2.0 else math.inf,  # where PyTorch has no digit right
     ),
     Exact(
         "silu", lambda x: x * sigmoid(x), (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)),), F.silu,

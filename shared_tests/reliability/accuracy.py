@@ -202,6 +202,14 @@ def complaints(
                 f"{function} at {shown(point.x)} is {error:.3g} ulp off, {limit:.3g} may be"
             )
             break
+    for point, error in zip(where, ours.slope, strict=True):
+        limit = function.slope_ulps(*point.x) if isinstance(function, Exact) else math.inf
+        if not error <= limit:
+            found.append(
+                f"the derivative of {function} at {shown(point.x)} is {error:.3g} ulp off, "
+                f"{limit:.3g} may be"
+            )
+            break
     # A point where PyTorch's error happens to be none says little, so neighbours are compared.
     order = range(len(where))
     if len(where[0].x) == 1:

@@ -40,7 +40,7 @@ from .mutants import Mutant, mutants_of
 from .record import ROOT, record
 
 PACKAGE = Path(pure_python.__file__).parent
-FILES = ("engine.py", "functional.py", "nn.py", "optim.py")
+FILES = ("engine.py", "functional.py", "gelu.py", "nn.py", "optim.py")
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 LIMIT = 0.95  # of the mutants, killed
 KILLED, SURVIVED = 1, 0  # exit codes of a child

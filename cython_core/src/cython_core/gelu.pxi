@@ -27,17 +27,26 @@ cdef inline double gelu(double x) noexcept nogil:
 
 
 cdef double left_tail(double x) noexcept nogil:
-    cdef double numerator = 0.0, denominator = 0.0, short_x, rest, y
+    cdef double numerator = 0.0, denominator = 0.0
     cdef int i
     for i in range(11):
         numerator = COEFFICIENTS[i][0] - numerator * x
         denominator = COEFFICIENTS[i][1] - denominator * x
-    # exp(-x²/2) from a short x, whose square is exact, and the small rest of the exponent.
-    short_x = (x + SHORTENER) - SHORTENER
-    rest = (short_x - x) * (0.5 * (short_x + x))
-    y = numerator / denominator - INV_SQRT_2PI
-    return (y + y * expm1(rest)) * exp(-0.5 * short_x * short_x)
+    return times_bell(numerator / denominator - INV_SQRT_2PI, x)
 
 
-cdef inline double gelu_slope(double x) noexcept nogil:
+cdef double times_bell(double factor, double x) noexcept nogil:
+    """factor·exp(-x²/2), from a short x, whose square is exact, and the small rest of the exponent."""
+    cdef double short_x = (x + SHORTENER) - SHORTENER
+    cdef double rest = (short_x - x) * (0.5 * (short_x + x))
+    cdef double product = factor + factor * expm1(rest), root
+    if x > -37.0:
+        return product * exp(-0.5 * short_x * short_x)
+    root = exp(-0.25 * short_x * short_x)  # its square is too small for all its digits
+    return product * root * root
+
+
+cdef inline double gelu_slope(double x, double y) noexcept nogil:
+    if -39.0 < x < -1.0:
+        return y / x + times_bell(x * INV_SQRT_2PI, x)
     return 0.5 * erfc(-x * SQRT_HALF) + x * exp(-0.5 * x * x) * INV_SQRT_2PI

@@ -185,7 +185,7 @@ cdef double slope(int code, double x, double y, double constant) noexcept nogil:
     elif code == SOFTPLUS:
         return sigmoid(x)
     elif code == GELU:
-        return gelu_slope(x)
+        return gelu_slope(x, y)
     elif code == SILU:
         return silu_slope(x)
     elif code == LEAKY_RELU:

@@ -38,12 +38,21 @@ def left_tail(x: float) -> float:
     for above, below in COEFFICIENTS:
         numerator = above - numerator * x
         denominator = below - denominator * x
-    # exp(-x²/2) from a short x, whose square is exact, and the small rest of the exponent.
+    return times_bell(numerator / denominator - INV_SQRT_2PI, x)
+
+
+def times_bell(factor: float, x: float) -> float:
+    """factor·exp(-x²/2), from a short x, whose square is exact, and the small rest of the exponent."""
     short = (x + SHORTENER) - SHORTENER
     rest = (short - x) * (0.5 * (short + x))
-    y = numerator / denominator - INV_SQRT_2PI
-    return (y + y * math.expm1(rest)) * math.exp(-0.5 * short * short)
+    product = factor + factor * math.expm1(rest)
+    if x > -37.0:
+        return product * math.exp(-0.5 * short * short)
+    root = math.exp(-0.25 * short * short)  # its square is too small for all its digits
+    return product * root * root
 
 
 def gelu_slope(x: float, y: float) -> float:
+    if -39.0 < x < -1.0:
+        return y / x + times_bell(x * INV_SQRT_2PI, x)
     return 0.5 * math.erfc(-x * SQRT_HALF) + x * math.exp(-0.5 * x * x) * INV_SQRT_2PI
