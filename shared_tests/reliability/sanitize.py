@@ -18,6 +18,7 @@ DEBUG a debug build of Python, `=` and the folder of what was built for that.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import re
@@ -185,8 +186,10 @@ def programs() -> None:
     from . import fuzz
 
     there, runner = fuzz.Written(), fuzz.Runner()
-    for seed in range(FEW):
-        runner.run(fuzz.Writer(there, seed).program())
+    # Some save what they make.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for seed in range(FEW):
+            runner.run(fuzz.Writer(there, seed).program())
     for activation in ("relu", "tanh", "gelu", "leaky_relu"):
         for width in (1, 3, 9, 20):
             model = m.MLP(width, [width, 2], activation=activation, seed=1)
