@@ -6,7 +6,7 @@ cdef double SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
 cdef double INV_SQRT_2PI = 0.3989422804014327  # 1 / sqrt(2 pi)
 cdef double SHORTENER = 6442450944.0  # 1.5 * 2**32
 
-# The coefficients of both polynomials, from x**10 down to the constant term.
+# The coefficients of both polynomials in -x, from the tenth power down to the constant term.
 cdef double[11][2] COEFFICIENTS = [
     [0.0, 1.0],
     [0.0, 21.478804063350193],

@@ -13,7 +13,7 @@ SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
 INV_SQRT_2PI = 0.3989422804014327  # 1 / sqrt(2 pi)
 SHORTENER = 1.5 * 2.0**32  # added and taken away again it leaves multiples of 2**-20
 
-# The coefficients of both polynomials, from x**10 down to the constant term.
+# The coefficients of both polynomials in -x, from the tenth power down to the constant term.
 COEFFICIENTS = (
     (0.0, 1.0),
     (0.0, 21.478804063350193),
