@@ -360,14 +360,18 @@ def out_of_memory(m: Any, what: str, megabytes: int) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     errors, right = [], []
     for _ in range(3):
-        error = None
-        try:
-            work()
-        except MemoryError:  # there is no memory to note it in, until this block ends
-            error = "MemoryError"
-        errors.append(error)
+        errors.append(raised(work))
         right.append(small_program(m) == small_program(m) == SMALL)
     return {"errors": errors, "right": right}
+
+
+def raised(work: Callable[[], object]) -> str | None:
+    """A short function: in a long one CPython needs memory to note the place, and tries for ever."""
+    try:
+        work()
+    except MemoryError:
+        return "MemoryError"
+    return None
 
 
 def small_program(m: Any) -> list[float]:
