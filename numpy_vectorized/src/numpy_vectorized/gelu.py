@@ -27,9 +27,9 @@ def gelu(x: Any) -> Any:
 
 
 def left_tail(x: Array) -> Array:
-    polynomials = np.zeros((2, x.size))
+    size, polynomials = -x, np.zeros((2, x.size))
     for coefficients in BOTH_POLYNOMIALS:
-        polynomials *= -x
+        polynomials *= size
         polynomials += coefficients
     return times_bell(polynomials[0] / polynomials[1] - INV_SQRT_2PI, x)
 
