@@ -20,6 +20,7 @@ from numpy_vectorized.engine import (
     LEAKY_RELU,
     MANY,
     MEAN,
+    ONE,
     RELU,
     SIGMOID,
     SILU,
@@ -40,6 +41,7 @@ from numpy_vectorized.engine import (
     describe,
     dot_gradients,
     dot_product,
+    empty,
     give,
     give_product,
     is_sequence,
@@ -158,9 +160,8 @@ class Perceptrons:
 
     def compute(self, x: Any, w: Any, b: Any, single: bool) -> tuple[Any, Any]:
         """The outputs, and where the slope of the activation needs them the sums."""
-        y = x.dot(w.T) if x.ndim <= 2 and x.size < MANY else x @ w.T
-        if single and w.ndim == 2:
-            y = y[..., 0]
+        columns = w[0] if single and w.ndim == 2 else w.T
+        y = x.dot(columns) if x.ndim <= 2 and x.size < MANY else x @ columns
         if y.ndim == 0:
             y = float(y) + (0.0 if b is None else b if type(b) is float else b.item())
         elif b is not None:
@@ -204,7 +205,9 @@ class Perceptrons:
         if single or inputs.ndim != 2:
             # A single sample is a batch of one.
             rows = as_rows(inputs)
-            gradients = np.asarray(gradients).reshape(len(rows), *w.shape[:-1])
+            if type(gradients) is float:
+                gradients = np.array(gradients)
+            gradients = gradients.reshape(len(rows), *w.shape[:-1])
         if isinstance(weight, Value):
             give_product(weight, gradients.T, rows)
         if isinstance(x, Value):
@@ -212,7 +215,12 @@ class Perceptrons:
                 contribution = gradients.dot(w) if inputs.size < MANY else gradients @ w
             else:
                 contribution = np.outer(gradients, w)
-            give(x, contribution if rows is inputs else contribution.reshape(inputs.shape))
+            if rows is not inputs:
+                contribution = contribution.reshape(inputs.shape)
+            if x._grad is None and contribution.dtype is inputs.dtype:
+                x._grad = contribution  # what `give` comes to as a rule, without asking for more
+            else:
+                give(x, contribution)
         if isinstance(bias, Value):
             give_product(bias, ones(len(rows), gradients.dtype), gradients)
 
@@ -235,7 +243,7 @@ class Perceptrons:
             forward.append(partial(np.add, y, data_of(bias), y))
         if self.activation is RELU:
             forward.append(partial(np.maximum, y, ZERO[y.dtype], out=y))
-            alive, gradients = np.empty(y.shape, bool), np.empty_like(y)
+            alive, gradients = np.empty(y.shape, bool), empty(y.shape, y.dtype)
             backward.append(partial(np.not_equal, y, ZERO[y.dtype], alive))
             backward.append(partial(np.copyto, gradients, alive))
             backward.append(partial(np.multiply, gradients, above, gradients))
@@ -344,19 +352,19 @@ def lengths_of(rows: Any) -> list[int]:
 
 def log_of_sum(x: Any, axes: tuple[int, ...]) -> Any:
     m = x.max(axis=axes, keepdims=True)
-    m = np.where(np.isfinite(m), m, 0.0).astype(x.dtype, copy=False)  # inf - inf would be nan
     exps = np.exp(x - m)
-    return m + log_of_total(exps.sum(axis=axes, keepdims=True), exps, axes)
-
-
-def log_of_total(totals: Any, exps: Any, axes: Any) -> Any:
-    """log of the sums of exps, the largest of which are 1. The digits of a small rest are kept."""
-    logs = np.log(totals)
-    small = np.floor(totals) == 1.0
-    if np.count_nonzero(small):
-        rest = np.add.reduce(exps - np.floor(exps), axes)  # without the ones
-        np.log1p(rest.reshape(logs.shape), out=logs, where=small)
+    logs = m + np.log1p(sum_beside_one(exps, lambda part: part.sum(axis=axes, keepdims=True)))
+    np.copyto(logs, m, where=~np.isfinite(m))  # inf - inf is nan
     return logs
+
+
+def sum_beside_one(exps: Any, along: Callable[[Any], Any]) -> Any:
+    """The sums of exps less one. The largest of a row is 1, and sums are rounded at its size: apart
+    from it the digits of a small rest are kept."""
+    largest = np.floor(exps)
+    rest = along(exps - largest)
+    rest += along(largest) - 1.0  # where several are as large
+    return rest
 
 
 def softmax_of(x: Any) -> Any:
@@ -372,7 +380,7 @@ def softmax_contributions(xs: list[Any], y: Any, above: Any) -> list[Any]:
 def log_softmax_of(x: Any) -> Any:
     shifted = x - x.max(axis=-1, keepdims=True)
     exps = np.exp(shifted)
-    shifted -= log_of_total(exps.sum(axis=-1, keepdims=True), exps, -1)
+    shifted -= np.log1p(sum_beside_one(exps, lambda part: part.sum(axis=-1, keepdims=True)))
     return shifted
 
 
@@ -467,7 +475,7 @@ def hinge_loss(scores: Any, labels: Any) -> Value:
     """The mean of max(0, 1 - y·s), labels -1 or 1 (else ValueError): the max-margin loss."""
     s, y = as_sequence(scores, "hinge_loss"), numbers(labels, "hinge_loss labels")
     same_count("hinge_loss", s.size, y.size)
-    if np.count_nonzero(np.abs(y) == 1.0) < y.size:
+    if np.count_nonzero(np.abs(y) == ONE[y.dtype]) < y.size:
         wrong = y[np.abs(y) != 1.0]
         raise ValueError(f"hinge_loss needs labels -1 and 1, got {wrong.item(0)!r}")
     loss: Value = HINGE_LOSS(s, y)
@@ -564,7 +572,10 @@ class Loss:
         if p.dtype is not t.dtype and t.dtype.kind == "f":
             p, t = of_one_dtype(p, t)
         parts = self.parts(data_of(p), data_of(t))
-        return record(float(self.value(*parts)), self, values_among((p, t)), [p, t, parts])
+        # As a rule predictions are Values, and targets are none.
+        usual = isinstance(p, Value) and not isinstance(t, Value)
+        operands = (p,) if usual else values_among((p, t))
+        return record(float(self.value(*parts)), self, operands, [p, t, parts])
 
     def operation_name(self, node: Value) -> str:
         return self.name
@@ -636,7 +647,7 @@ def mse_slopes(above: Any, d: Any, out: Any = None) -> Any:
 def hinge_parts(s: Any, labels: Any) -> Any:
     labels = labels.ravel()
     terms = labels * s.ravel()
-    np.subtract(1.0, terms, terms)
+    np.subtract(ONE[terms.dtype], terms, terms)
     np.maximum(terms, ZERO[terms.dtype], out=terms)
     return terms, labels
 
@@ -665,28 +676,28 @@ def bce_slopes(above: Any, x: Any, t: Any, out: Any = None) -> Any:
 
 
 def cross_entropy_parts(x: Any, picked: Any) -> Any:
-    """What was taken from the logits, the exponentials, their sums, the places of the classes.
+    """The logits less their largest, the exponentials, their sums less one, the places of the classes.
 
     One row a class: classes are fewer than samples as a rule, and NumPy is quick along long rows.
     """
     shifted = as_rows(x).T.copy()
     shifted -= np.maximum.reduce(shifted)
     exps = np.exp(shifted)
-    return shifted, exps, ones(len(exps), exps.dtype).dot(exps), picked
+    return shifted, exps, sum_beside_one(exps, ones(len(exps), exps.dtype).dot), picked
 
 
-def cross_entropy_of(shifted: Any, exps: Any, totals: Any, picked: Any) -> Any:
-    terms = log_of_total(totals, exps, 0)
+def cross_entropy_of(shifted: Any, exps: Any, rest: Any, picked: Any) -> Any:
+    terms = np.log1p(rest)
     terms -= shifted.take(picked)
     return total(terms) / terms.size
 
 
 def cross_entropy_slopes(
-    above: Any, shifted: Any, exps: Any, totals: Any, picked: Any, out: Any = None
+    above: Any, shifted: Any, exps: Any, rest: Any, picked: Any, out: Any = None
 ) -> Any:
-    slopes = exps / totals
+    slopes = exps / (rest + 1.0)
     slopes.reshape(-1)[picked] -= 1.0
-    slopes *= above / totals.size
+    slopes *= above / rest.size
     if out is not None:
         np.copyto(out.reshape(slopes.T.shape), slopes.T)
     return slopes.T

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import DTYPES, Value, Vector, is_sequence, quiet, tensor_of
+from numpy_vectorized.engine import (
+    DTYPES,
+    Value,
+    Vector,
+    empty,
+    is_sequence,
+    parts_of,
+    quiet,
+    tensor_of,
+)
 from numpy_vectorized.functional import PERCEPTRONS
 from pure_python.state import Module, chosen, sizes_of, whole
 
@@ -210,10 +219,10 @@ def drawn(shape: tuple[int, ...], init: str, n_in: int, n_out: int, generator: A
 
 def side_by_side(vectors: list[Any]) -> None:
     """Let the data of new Vectors follow each other in memory: an optimiser moves them as one."""
-    memory, start = np.concatenate([v._data.ravel() for v in vectors]), 0
-    for v in vectors:
-        v._data = memory[start : start + v.size].reshape(v.shape)
-        start += v.size
+    memory = empty((sum(v.size for v in vectors),), vectors[0].dtype)
+    np.concatenate([v._data.ravel() for v in vectors], out=memory)
+    for v, part in zip(vectors, parts_of(memory, vectors), strict=True):
+        v._data = part
 
 
 def inputs_of(module: Any, x: Any) -> Any:

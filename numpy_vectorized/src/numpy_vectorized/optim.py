@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import pairwise
 from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
 
-from numpy_vectorized.engine import STACK, Value, address_of, quiet
+from numpy_vectorized.engine import (
+    STACK,
+    Value,
+    empty,
+    follows,
+    joined,
+    parts_of,
+    quiet,
+    runs_of,
+)
 from pure_python.state import OptimizerState
 
 __all__ = ["SGD", "Adam", "AdamW"]
@@ -28,33 +38,49 @@ room_of = attrgetter("_room")
 
 
 class Arrays:
-    """Vectors whose data follow each other in memory, and room for their gradients likewise."""
+    """Vectors whose data follow each other in memory, and their gradients, which do as well."""
 
     def __init__(self, params: list[Any]) -> None:
         self.params = params
-        self.data = joined(params)
+        self.data = joined([p._data for p in params])
         self.make_room()
 
     def make_room(self) -> None:
-        gradient = np.empty(self.data.shape, self.data.dtype)
+        """New memory for the gradients, where backward will write them."""
+        gradient = empty(self.data.shape, self.data.dtype)
+        self.take(gradient, parts_of(gradient.reshape(-1), self.params))
+        for p, room in zip(self.params, self.gradients, strict=True):
+            p._room = room
+
+    def take(self, gradient: Any, gradients: list[Any]) -> None:
+        self.gradients = gradients
         self.pieces = in_pieces(self.data, gradient)
-        self.rooms, start = [], 0
-        for p in self.params:
-            p._room = gradient.reshape(-1)[start : start + p.size].reshape(p.shape)
-            self.rooms.append(p._room)
-            start += p.size
 
     def gather(self) -> None:
-        """Have every gradient in its room, where backward writes it."""
-        if all(map(is_, map(gradient_of, self.params), self.rooms)):
+        """Have all gradients in one array."""
+        if all(map(is_, map(gradient_of, self.params), self.gradients)):
             return
-        if not all(map(is_, map(room_of, self.params), self.rooms)):
+        gradients = list(map(gradient_of, self.params))
+        if self._joins(gradients):  # a Tape writes them so
+            self.take(joined(gradients).reshape(self.data.shape), gradients)
+            return
+        if not all(map(is_, map(room_of, self.params), self.gradients)):
             self.make_room()  # somebody has read a gradient, and may have kept it
-        for p, room in zip(self.params, self.rooms, strict=True):
-            if p._grad is None:
+        for gradient, room in zip(gradients, self.gradients, strict=True):
+            if gradient is None:
                 room.fill(0.0)
-            elif p._grad is not room:
-                np.copyto(room, p._grad)
+            elif gradient is not room:
+                np.copyto(room, gradient)
+
+    def _joins(self, gradients: list[Any]) -> bool:
+        """Whether gradients that were written elsewhere are one array as they lie."""
+        first = gradients[0]
+        return (
+            not any(gradient is None for gradient in gradients)
+            and first.dtype == self.data.dtype
+            and first.flags.c_contiguous
+            and all(follows(gradient, before) for before, gradient in pairwise(gradients))
+        )
 
     def scatter(self) -> None:
         pass  # the data were moved where they lie
@@ -77,39 +103,10 @@ class Numbers:
             p._data = number
 
 
-def runs_of(params: Iterable[Any]) -> list[list[Any]]:
-    """The parameters in their order, together those that can be moved as one array."""
-    runs: list[list[Any]] = []
-    for p in params:
-        if runs and follows(p._data, runs[-1][-1]._data):
-            runs[-1].append(p)
-        else:
-            runs.append([p])
-    return runs
-
-
-def follows(data: Any, before: Any) -> bool:
-    if type(data) is float or type(before) is float:
-        return type(data) is type(before)
-    return (
-        data.base is not None
-        and data.base is before.base
-        and data.dtype == before.dtype
-        and data.flags.c_contiguous
-        and before.flags.c_contiguous
-        and address_of(data) == address_of(before) + before.nbytes
-    )
-
-
-def joined(run: list[Any]) -> Any:
+def joined_data(run: list[Any]) -> Any:
     """The data of a run as one array."""
-    first = run[0]._data
-    if type(first) is float:
-        return np.array([p._data for p in run])
-    if len(run) == 1:
-        return first.reshape(-1) if first.flags.c_contiguous else first
-    start = (address_of(first) - address_of(first.base)) // first.itemsize
-    return first.base.reshape(-1)[start : start + sum(p.size for p in run)]
+    data = [p._data for p in run]
+    return np.array(data) if type(data[0]) is float else joined(data)
 
 
 def split(array: Any) -> list[Any]:
@@ -122,7 +119,7 @@ def split(array: Any) -> list[Any]:
 def in_pieces(data: Any, gradient: Any) -> list[tuple[Any, Any, Any]]:
     """(data, gradient, scratch) of each piece; the scratch is one for all."""
     pieces = list(zip(split(data), split(gradient), strict=True))
-    scratch = [np.empty_like(d) for d, _ in pieces[:1]]
+    scratch = [empty(d.shape, d.dtype) for d, _ in pieces[:1]]
     return [(d, g, scratch[0][: len(d)]) for d, g in pieces]
 
 
@@ -162,7 +159,13 @@ class Optimizer(OptimizerState):
         raise NotImplementedError
 
     def _zeros(self) -> list[Any]:
-        return [part for run in runs_of(self.params) for part in split(np.zeros_like(joined(run)))]
+        moment = []
+        for run in runs_of(self.params):
+            data = joined_data(run)
+            zeros = empty(data.shape, data.dtype)
+            zeros.fill(0.0)
+            moment += split(zeros)
+        return moment
 
     def _flat(self, moment: list[Any]) -> list[float]:
         return [number for part in moment for number in part.ravel().tolist()]
