@@ -501,9 +501,9 @@ def cross_entropy(logits: Any, classes: Any) -> Value:
         if n != lengths[0]:
             raise ValueError(f"cross_entropy with rows of {lengths[0]} and {n} logits")
     x = as_sequence(logits, "cross_entropy")
-    *leading, width = x.shape
-    rows = math.prod(leading)
     indices = class_indices(classes)
+    width = x.shape[-1]
+    rows = x.size // width if width else math.prod(x.shape[:-1])
     same_count("cross_entropy", rows, indices.size)
     if width == 0:
         raise ValueError("cross_entropy needs at least one logit a sample, got none")

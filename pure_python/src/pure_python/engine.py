@@ -520,7 +520,7 @@ class Value:
 
     @grad.setter
     def grad(self, number: SupportsFloat) -> None:
-        self._grad = as_float(number)
+        set_gradient(self, as_float(number))
 
     @property
     def label(self) -> str:
@@ -839,8 +839,25 @@ def all_of(values: Any, what: str) -> tuple[Any, ...]:
 def restore(kind: type[Value], data: float, grad: float, label: str) -> Value:
     """A copy without history; what pickle calls."""
     value = kind(data, label=label)
-    value._grad = grad
+    set_gradient(value, grad)
     return value
+
+
+# A sum that begins with 0.0 is never -0.0, the only number that adding 0.0 would change. So a gradient
+# is -0.0 only where somebody sets it; until then nobody need add zeros to gradients.
+minus_zero_was_set = False
+
+
+def set_gradient(value: Value, number: float) -> None:
+    global minus_zero_was_set
+    if number == 0.0 and math.copysign(1.0, number) == -1.0:
+        minus_zero_was_set = True
+    value._grad = number
+
+
+def zeros_change_nothing() -> bool:
+    """Whether adding zeros leaves every gradient as it is."""
+    return not minus_zero_was_set
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1394,7 +1411,7 @@ class Vector:
     @grad.setter
     def grad(self, numbers: Any) -> None:
         for v, number in self._assign(numbers):
-            v._grad = number
+            set_gradient(v, number)
 
     def _assign(self, numbers: Any) -> list[tuple[Value, float]]:
         """Each scalar with its number; all are checked before the first is set."""

@@ -28,6 +28,7 @@ from pure_python.engine import (
     recording,
     values_among,
     vector,
+    zeros_change_nothing,
 )
 from pure_python.state import Module, chosen, sizes_of, whole
 
@@ -107,9 +108,13 @@ class Perceptrons:
         slope = self.activation.slope if self.activation else None
         gradients, outputs = block.gradients, block._data
         hidden = isinstance(inputs, Block)
+        # Zeros times anything finite are zeros, and what is infinite makes a sum infinite or nan.
+        idle = zeros_change_nothing() and math.isfinite(sum(xs))
         for j in range(len(neurons) - 1, -1, -1):
             above = slope(sums[j], outputs[j]) * gradients[j] if slope else gradients[j]
             weights = neurons[j].weight
+            if above == 0.0 and idle and math.isfinite(sum([w._data for w in weights])):
+                continue  # as half of all neurons with a relu: it has only zeros to hand down
             if hidden:
                 below = inputs.gradients
                 for i in columns:
