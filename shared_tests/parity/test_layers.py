@@ -5,10 +5,9 @@ import random
 
 import pytest
 
-from pure_python import engine
-
 from cases.contract import ACTIVATIONS
 from cases.numbers import same
+from pure_python import engine
 
 SIZES = (1, 2, 3, 5, 7, 8, 9, 16, 17, 24)
 ODD_NUMBERS = (0.0, -0.0, 1e300, -1e-310, float("inf"), float("-inf"), float("nan"))
