@@ -34,7 +34,7 @@ def with_history(self):
 
 
 def overwrite(self, node):
-    (x,) = node._operands
+    (x,) = node._left
     x._grad = self.slope(x._data, node._data) * node._grad
 
 

@@ -102,14 +102,14 @@ class Unary:
         return self.name
 
     def recompute(self, node: Value) -> None:
-        node._data = self.compute(node._operands[0]._data)
+        node._data = self.compute(node._left[0]._data)
 
     def backward(self, node: Value) -> None:
-        (x,) = node._operands
+        (x,) = node._left
         x._grad += self.slope(x._data, node._data) * node._grad
 
     def local_gradients(self, node: Value) -> tuple[float, ...]:
-        (x,) = node._operands
+        (x,) = node._left
         return (self.slope(x._data, node._data),)
 
 
@@ -139,7 +139,7 @@ class Binary:
     def __call__(self, a: Value, b: Any) -> Value:
         """a and b, where b may be a number; NotImplemented where it is neither."""
         if isinstance(b, Value):
-            return record(self.compute(a._data, b._data), self, (a, b))
+            return record(self.compute(a._data, b._data), self, a, right=b)
         if type(b) is not float and not is_number(b):
             return cast("Value", NotImplemented)
         number = as_float(b)
@@ -162,18 +162,16 @@ class Binary:
         return self.name
 
     def recompute(self, node: Value) -> None:
-        a, b = node._operands
-        node._data = self.compute(a._data, b._data)
+        node._data = self.compute(node._left._data, node._right._data)
 
     def backward(self, node: Value) -> None:
-        a, b = node._operands
+        a, b = node._left, node._right
         x, z, y, above = a._data, b._data, node._data, node._grad
         a._grad += self.slope_a(x, z, y) * above
         b._grad += self.slope_b(x, z, y) * above
 
     def local_gradients(self, node: Value) -> tuple[float, ...]:
-        a, b = node._operands
-        x, z, y = a._data, b._data, node._data
+        x, z, y = node._left._data, node._right._data, node._data
         return self.slope_a(x, z, y), self.slope_b(x, z, y)
 
 
@@ -189,14 +187,14 @@ class WithNumberRight:
         return f"{self.row.name} {node._context!r}"
 
     def recompute(self, node: Value) -> None:
-        node._data = self.row.compute(node._operands[0]._data, node._context)
+        node._data = self.row.compute(node._left[0]._data, node._context)
 
     def backward(self, node: Value) -> None:
-        (x,) = node._operands
+        (x,) = node._left
         x._grad += self.row.slope_a(x._data, node._context, node._data) * node._grad
 
     def local_gradients(self, node: Value) -> tuple[float, ...]:
-        (x,) = node._operands
+        (x,) = node._left
         return (self.row.slope_a(x._data, node._context, node._data),)
 
 
@@ -212,14 +210,14 @@ class WithNumberLeft:
         return f"{node._context!r} {self.row.name}"
 
     def recompute(self, node: Value) -> None:
-        node._data = self.row.compute(node._context, node._operands[0]._data)
+        node._data = self.row.compute(node._context, node._left[0]._data)
 
     def backward(self, node: Value) -> None:
-        (x,) = node._operands
+        (x,) = node._left
         x._grad += self.row.slope_b(node._context, x._data, node._data) * node._grad
 
     def local_gradients(self, node: Value) -> tuple[float, ...]:
-        (x,) = node._operands
+        (x,) = node._left
         return (self.row.slope_b(node._context, x._data, node._data),)
 
 
@@ -423,7 +421,7 @@ class Custom:
 
     def backward(self, node: Value) -> None:
         above = node._grad
-        for operand, local in zip(node._operands, node._context[1], strict=True):
+        for operand, local in zip(node._left, node._context[1], strict=True):
             operand._grad += local * above
 
     def local_gradients(self, node: Value) -> tuple[float, ...]:
@@ -453,9 +451,10 @@ class Value:
         "_data",
         "_grad",
         "_label",
-        "_operands",
+        "_left",  # the operands of a Binary are _left and _right, which saves a tuple a node;
         "_operation",  # None on a leaf
         "_order",  # the how-manieth node this is: backward goes from high to low
+        "_right",  # of any other operation _left is the tuple of them, and _right is None
         "_visit",  # the backward pass that last came by
     )
 
@@ -473,7 +472,8 @@ class Value:
         self._data = as_float(data)
         self._grad = 0.0
         self.label = label
-        self._operands: tuple[Any, ...] = ()
+        self._left: Any = ()
+        self._right: Any = None
         self._operation: Any = None
         self._context: Any = None
         self._order = next(numbering)
@@ -498,7 +498,7 @@ class Value:
                 f"got {len(operands)} operands and {len(locals_)} local gradients"
             )
         if recording():
-            self._operands = operands
+            self._left = operands
             self._operation = CUSTOM
             self._context = (op, locals_)
 
@@ -545,10 +545,13 @@ class Value:
     def operands(self) -> tuple[Value, ...]:
         """The Values that this one was computed from, () on a leaf."""
         if self._operation is OUTPUT:
-            block, index = self._operands[0], self._context
+            block, index = self._left[0], self._context
             values: tuple[Value, ...] = block._operation.operands(block, index)
             return values
-        return self._operands
+        if self._right is not None:
+            return self._left, self._right
+        operands: tuple[Value, ...] = self._left
+        return operands
 
     _op = op  # the names that scripts written for micrograd read
     _prev = operands
@@ -577,7 +580,8 @@ class Value:
             node._data = self._data + other._data
             node._grad = 0.0
             node._label = ""
-            node._operands = (self, other)
+            node._left = self
+            node._right = other
             node._operation = ADD
             node._context = None
             node._order = next(numbering)
@@ -602,7 +606,8 @@ class Value:
             node._data = self._data * other._data
             node._grad = 0.0
             node._label = ""
-            node._operands = (self, other)
+            node._left = self
+            node._right = other
             node._operation = MULTIPLY
             node._context = None
             node._order = next(numbering)
@@ -791,7 +796,7 @@ class Value:
         if self._operation is None:
             return ()
         if self._operation is OUTPUT:
-            return self._operands[0]._order, self._context
+            return self._left[0]._order, self._context
         return self._order, 0
 
     def _local_gradients(self) -> tuple[float, ...]:
@@ -811,7 +816,7 @@ class Value:
         if self._operation is not OUTPUT:
             data: float = twin_computed_anew(self)._data
             return data
-        block = self._operands[0]
+        block = self._left[0]
         if block not in memo:
             memo[block] = twin_computed_anew(block)._data
         number: float = memo[block][self._context]
@@ -821,7 +826,8 @@ class Value:
 def twin_computed_anew(node: Any) -> Any:
     """A node or block like this one, with the data that its operands give now."""
     twin = new(type(node))
-    twin._operands, twin._operation, context = node._operands, node._operation, node._context
+    twin._left, twin._right = node._left, node._right
+    twin._operation, context = node._operation, node._context
     twin._context = context.copy() if isinstance(context, list) else context
     twin._operation.recompute(twin)
     return twin
@@ -868,15 +874,19 @@ numbering = count(1)
 new = object.__new__
 
 
-def record(data: float, operation: Any, operands: tuple[Any, ...], context: Any = None) -> Value:
-    """The node that an operation made: its result, and what backward will need."""
+def record(data: float, operation: Any, left: Any, context: Any = None, right: Any = None) -> Value:
+    """The node that an operation made: its result, and what backward will need.
+
+    left: the tuple of operands; of a Binary the left one, beside the right one.
+    """
     if no_grad_blocks and innermost():
         return Value(data)
     node = new(Value)  # without __init__, which checks what here is known to be right
     node._data = data
     node._grad = 0.0
     node._label = ""
-    node._operands = operands
+    node._left = left
+    node._right = right
     node._operation = operation
     node._context = context
     node._order = next(numbering)
@@ -895,9 +905,10 @@ class Block:
     __slots__ = (
         "_context",
         "_data",  # of the outputs, a list
-        "_operands",
+        "_left",  # the operands, a tuple
         "_operation",
         "_order",
+        "_right",  # None, as of all that is no Binary
         "_visit",
         "gradients",  # of the outputs, a list
     )
@@ -907,7 +918,8 @@ class Block:
     ) -> None:
         self._data = data
         self._operation = operation
-        self._operands = operands
+        self._left = operands
+        self._right = None
         self._context = context
         self._order = next(numbering)
         self._visit = 0
@@ -928,19 +940,19 @@ class Output:
     __slots__ = ()
 
     def operation_name(self, node: Value) -> str:
-        name: str = node._operands[0]._operation.name
+        name: str = node._left[0]._operation.name
         return name
 
     def recompute(self, node: Value) -> None:
-        node._data = node._operands[0]._data[node._context]
+        node._data = node._left[0]._data[node._context]
 
     def local_gradients(self, node: Value) -> tuple[float, ...]:
-        block = node._operands[0]
+        block = node._left[0]
         slopes: tuple[float, ...] = block._operation.local_gradients(block, node._context)
         return slopes
 
     def compose(self, node: Value) -> tuple[Any, ...] | None:
-        block = node._operands[0]
+        block = node._left[0]
         compose = getattr(block._operation, "compose_output", None)
         parts: tuple[Any, ...] | None = compose(block, node) if compose else None
         return parts
@@ -973,26 +985,21 @@ def operations_below(roots: Iterable[Value], from_zero: bool = False) -> list[An
     """
     visit = next(numbering)
     found: list[Any] = []
-    stack: list[Any] = []
-    for root in roots:
-        if root._operation is not None and root._visit != visit:
-            root._visit = visit
-            stack.append(root)
+    stack: list[Any] = list(roots)
     while stack:
         node = stack.pop()
-        while node is not None:
+        # Go on with the left operand; others wait.
+        while node._visit != visit and node._operation is not None:
+            node._visit = visit
             found.append(node)
             if from_zero:
                 node._grad = 0.0
-            # Go on with one operand; others wait.
-            onward = None
-            for operand in node._operands:
-                if operand._operation is not None and operand._visit != visit:
-                    operand._visit = visit
-                    if onward is not None:
-                        stack.append(onward)
-                    onward = operand
-            node = onward
+            if node._right is None:
+                stack += node._left
+                break
+            if node._right._operation is not None:
+                stack.append(node._right)
+            node = node._left
     found.sort(key=by_order, reverse=True)
     return found
 
@@ -1025,17 +1032,15 @@ def run_backward(nodes: Sequence[Any], roots: Sequence[Value], grads: Sequence[f
     for node in nodes:
         operation = node._operation
         if operation is ADD:  # the two most common are written out, to the same effect
-            a, b = node._operands
             above = node._grad
-            a._grad += above
-            b._grad += above
+            node._left._grad += above
+            node._right._grad += above
         elif operation is MULTIPLY:
-            a, b = node._operands
-            above = node._grad
+            a, b, above = node._left, node._right, node._grad
             a._grad += b._data * above
             b._grad += a._data * above
         elif operation is OUTPUT:
-            node._operands[0].gradients[node._context] += node._grad
+            node._left[0].gradients[node._context] += node._grad
         else:
             operation.backward(node)
 
@@ -1224,7 +1229,8 @@ class Joint:
             fail(error, f"{self.name}({reprlib.repr(xs)})")
 
     def operands(self, block: Block, index: int) -> tuple[Any, ...]:
-        return block._operands
+        operands: tuple[Value, ...] = block._left
+        return operands
 
     def recompute(self, block: Block) -> None:
         arguments, constants = block._context

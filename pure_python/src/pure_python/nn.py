@@ -160,7 +160,7 @@ class Hidden(Value):
         return hash(self._place())
 
     def _place(self) -> tuple[int, int]:
-        return id(self._operands[0]), self._context
+        return id(self._left[0]), self._context
 
 
 def hidden_values(block: Block) -> list[Value]:
@@ -168,7 +168,7 @@ def hidden_values(block: Block) -> list[Value]:
     values: list[Value] = []
     for i, (y, gradient) in enumerate(zip(block._data, gradients, strict=True)):
         value = Hidden(y)
-        value._operation, value._operands, value._context = OUTPUT, (block,), i
+        value._operation, value._left, value._context = OUTPUT, (block,), i
         value._grad = gradient
         values.append(value)
     return values
