@@ -451,10 +451,10 @@ class Value:
         "_data",
         "_grad",
         "_label",
-        "_left",  # the operands of a Binary are _left and _right, which saves a tuple a node;
+        "_left",  # the left operand of a Binary, for which a tuple is saved; else the tuple of all
         "_operation",  # None on a leaf
         "_order",  # the how-manieth node this is: backward goes from high to low
-        "_right",  # of any other operation _left is the tuple of them, and _right is None
+        "_right",  # the right operand of a Binary, else None
         "_visit",  # the backward pass that last came by
     )
 
