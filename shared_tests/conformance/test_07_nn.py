@@ -249,6 +249,21 @@ def test_agrees_with_pytorch(backend, activation, batch):
         expect(f"gradient of {name}", grad, state[name].grad.tolist(), 1e-11)
 
 
+@pytest.mark.parametrize("weight, number", [(-math.inf, 0.25), (-2.0, math.inf), (-2.0, 0.25)])
+def test_a_dead_neuron_hands_down_zeros(backend, weight, number):
+    """Rule 1.16: 0 times its weights and inputs, which is nan of an infinite one."""
+    layer = backend.Layer(2, 2, seed=1)
+    layer.load_state_dict({"weight": [[1.0, weight], [0.5, -1.0]], "bias": [-9.0, -9.0]})
+    x = backend.Vector([0.5, number])
+    for p in layer.parameters() if math.isfinite(weight * number) else ():
+        p.grad = -0.0  # to which 0.0 is added
+    layer(x)[0].backward()
+    found = gradients(layer)
+    assert all(map(same, found["weight"], [0.0, 0.0 * number] * 2)), found
+    assert all(map(same, found["bias"], [0.0, 0.0])), found
+    assert all_close(floats(x.grad), [0.0, 0.0 * weight]), x.grad
+
+
 @pytest.mark.pytorch
 def test_gradient_reaches_the_inputs(backend):
     """Rule 3.4: x of Values."""
