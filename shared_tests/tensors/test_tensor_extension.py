@@ -1021,6 +1021,20 @@ def test_a_parameter_that_took_no_part_stays():
     assert moved == [True, True, False, False]
 
 
+def test_a_bias_of_another_dtype():
+    """Rule 6.1: its gradient is of its own, also where an optimiser keeps a place for it."""
+    x = numbers((5, 3)).astype(np.float32)
+    weight, bias = Vector(numbers((2, 3), seed=1), dtype="float32"), Vector([0.5, -0.25])
+    optimiser = SGD([weight, bias], lr=0.1)
+    expected = bias.data.copy()
+    for _ in range(3):
+        expected -= 0.1 * (x @ weight.data.T + expected).mean(axis=0)
+        (linear(x, weight, bias) ** 2.0).mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert bias.dtype == np.float64 and np.allclose(bias.data, expected, rtol=1e-6)
+
+
 def test_gradients_add_up_between_steps():
     """Over passes, over two optimisers of the same parameters, over views of them."""
     model = MLP(3, [4, 2], seed=1)
