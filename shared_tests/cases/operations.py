@@ -273,10 +273,10 @@ class Binary:
 
 
 def power(a: float, b: float) -> float:
-    y = a**b
-    if isinstance(y, complex):
+    # To Python's ** such a power is complex, and may be too large as that.
+    if -inf < a < 0.0 and math.isfinite(b) and b != math.floor(b):
         raise ValueError
-    return y
+    return a**b
 
 
 ORDINARY = tuple((a, b) for a in (2.0, -3.5, 0.7, 1e-3) for b in (3.0, -1.5, 0.7))
