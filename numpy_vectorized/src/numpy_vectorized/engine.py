@@ -147,7 +147,7 @@ def tensor_of(values: Any, what: str, leaves: bool = False) -> Any:
     if isinstance(values, np.ndarray) and values.ndim:
         if values.dtype in DTYPES:
             return values
-        if values.dtype.kind != "O" or not holds_values(values):
+        if not holds_values(values):
             return as_array(values)
         values = values.tolist()
     if not is_sequence(values):
@@ -498,8 +498,9 @@ def give(operand: Value, contribution: Any) -> None:
         contribution = np.full_like(data, contribution)
     elif contribution.shape != data.shape:
         contribution = summed_to(contribution, data.shape)
-    if operand._grad is not None:
-        operand._grad += contribution
+    grad = operand._grad
+    if grad is not None:
+        grad += contribution
     elif contribution.dtype is data.dtype:
         operand._grad = contribution
     else:
